@@ -1,0 +1,116 @@
+-- A cell keeps its key through whatever happens to the document around it.
+SET search_path = notebook_migrate, public;
+
+-- The keys of a version, in order: p is the version before, the same key means the same cell.
+CREATE FUNCTION pg_temp.keys(id bigint, v int = NULL) RETURNS int[] LANGUAGE sql AS $$
+  SELECT coalesce(array_agg(cell_key ORDER BY position), '{}') FROM notebook_migrate.notebook_cells(id, v)
+$$;
+-- The same notebook under all-new ids.
+CREATE FUNCTION pg_temp.new_ids(notebook jsonb, prefix text) RETURNS jsonb LANGUAGE sql AS $$
+  SELECT jsonb_set(notebook, '{cells}', (
+    SELECT jsonb_agg(c || jsonb_build_object('id', prefix || n) ORDER BY n)
+      FROM jsonb_array_elements(notebook -> 'cells') WITH ORDINALITY AS e (c, n)))
+$$;
+
+-- New cells are numbered in their order.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1601, 'all-new ids',
+  sample.sources('import pandas as pd', E'df = pd.read_csv("in.csv")\ndf = df.dropna()', 'df.describe()', 'df.plot()'));
+SELECT pg_temp.keys(1601) AS keys;
+
+-- Ids where there were none, then all-new ids: every cell keeps its key.
+SELECT notebook_commit(1601, pg_temp.new_ids(notebook_at(1601), 'upload-1-')) AS version;
+SELECT notebook_commit(1601, pg_temp.new_ids(notebook_at(1601), 'upload-2-')) AS version;
+SELECT version, pg_temp.keys(1601, version) AS keys FROM notebook_version WHERE notebook_id = 1601 ORDER BY version;
+-- metadata.uuid, as an upload to Texera puts it into every cell.
+SELECT notebook_commit(1601, jsonb_set(notebook_at(1601), '{cells}', (
+    SELECT jsonb_agg((c - 'id') || jsonb_build_object('metadata', jsonb_build_object('uuid', 'fresh-' || n)) ORDER BY n)
+      FROM jsonb_array_elements(notebook_at(1601) -> 'cells') WITH ORDINALITY AS e (c, n)))) AS version;
+SELECT pg_temp.keys(1601) AS keys, (SELECT array_agg(cell_id ORDER BY position) FROM notebook_cells(1601)) AS ids;
+-- All-new ids, and one cell edited in the same save.
+SELECT notebook_commit(1601, jsonb_set(pg_temp.new_ids(sample.sources('import pandas as pd',
+  E'df = pd.read_csv("in.csv")\ndf = df.dropna(how="all")', 'df.describe()', 'df.plot()'), 'upload-3-'), '{metadata}', '{}')) AS version;
+SELECT pg_temp.keys(1601) AS keys;
+
+-- Undo: what comes back is what it was.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1602, 'undo', sample.sources('alpha = 1', 'beta = 2', 'gamma = 3'));
+SELECT notebook_commit(1602, sample.sources('alpha = 1', 'gamma = 3')) AS version;
+SELECT notebook_commit(1602, sample.sources('alpha = 1', 'beta = 2', 'gamma = 3')) AS version;
+SELECT pg_temp.keys(1602, 1) = pg_temp.keys(1602, 3) AS same_keys;
+-- Long after, too, and at another place.
+SELECT notebook_commit(1602, sample.sources('alpha = 1')) AS version;
+SELECT notebook_commit(1602, sample.sources('alpha = 1', 'delta = 4')) AS version;
+SELECT notebook_commit(1602, sample.sources('gamma = 3', 'alpha = 1', 'delta = 4')) AS version;
+SELECT pg_temp.keys(1602, 1) AS first, pg_temp.keys(1602) AS now;
+
+-- Moved: an order that was turned around.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1603, 'moved', sample.sources('a = 1', 'b = 2', 'c = 3', 'd = 4'));
+SELECT notebook_commit(1603, sample.sources('d = 4', 'c = 3', 'b = 2', 'a = 1')) AS version;
+SELECT pg_temp.keys(1603) AS keys;
+
+-- Edited: the text is mostly the same, with neighbours that are not.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1604, 'edited', sample.sources(
+  'import re', E'def clean(text):\n    text = text.lower()\n    return re.sub(r"\\W+", " ", text)',
+  E'for line in open("corpus.txt"):\n    print(clean(line))'));
+SELECT notebook_commit(1604, sample.sources(
+  'import re', '# a new cell in between',
+  E'def clean(text):\n    text = text.strip().lower()\n    return re.sub(r"\\W+", " ", text)',
+  E'for line in open("corpus.txt"):\n    print(clean(line), end="")')) AS version;
+SELECT pg_temp.keys(1604) AS keys;
+-- Edited and moved at once.
+SELECT notebook_commit(1604, sample.sources(
+  E'for line in open("corpus.txt"):\n    print(clean(line), end=" ")', 'import re', '# a new cell in between',
+  E'def clean(text):\n    text = text.strip().lower()\n    return re.sub(r"\\W+", " ", text)')) AS version;
+SELECT pg_temp.keys(1604) AS keys;
+
+-- A copy of a cell is a new cell; the original is the first in order.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1605, 'duplicates', sample.sources('plot(x)', 'y = f(x)', 'last()'));
+SELECT notebook_commit(1605, sample.sources('plot(x)', 'y = f(x)', 'plot(x)', 'last()')) AS version;
+SELECT pg_temp.keys(1605) AS keys;
+-- One of many equal cells goes: as many as are left keep theirs.
+SELECT notebook_commit(1605, sample.sources('plot(x)', 'y = f(x)', 'plot(x)', 'plot(x)', 'last()')) AS version;
+SELECT notebook_commit(1605, sample.sources('plot(x)', 'y = f(x)', 'last()')) AS version;
+SELECT pg_temp.keys(1605, 1) = pg_temp.keys(1605) AS as_before;
+
+-- Blank cells are told apart by their place.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1606, 'blanks', sample.sources('', 'a = 1', '', 'b = 2', ''));
+SELECT notebook_commit(1606, sample.sources('', 'a = 1', '', 'b = 3', '')) AS version;
+SELECT pg_temp.keys(1606) AS keys;
+SELECT notebook_commit(1606, sample.sources('a = 1', '', 'b = 3', '')) AS version;
+SELECT pg_temp.keys(1606) AS keys;
+
+-- Ids that repeat name nothing; the texts decide.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1607, 'ids repeated',
+  sample.notebook(sample.cell('first = 1', 'same'), sample.cell('second = 2', 'same'), sample.cell('third = 3', 'own')));
+SELECT notebook_commit(1607, sample.notebook(sample.cell('second = 2', 'same'), sample.cell('first = 1', 'same'),
+                                             sample.cell('third = 33', 'own'))) AS version;
+SELECT pg_temp.keys(1607) AS keys;
+
+-- A unique id carries a cell through an edit that leaves little of the text.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1608, 'by id',
+  sample.notebook(sample.cell('x = 1', 'p'), sample.cell('y = 1', 'q'), sample.cell('z = 1', 'r')));
+SELECT notebook_commit(1608, sample.notebook(sample.cell('z = 1', 'r'), sample.cell('y = compute(x)', 'q'), sample.cell('x = 1', 'p'))) AS version;
+SELECT pg_temp.keys(1608) AS keys;
+
+-- A key is never used again for another cell.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1609, 'never again', sample.sources('a = 1', 'b = 2'));
+SELECT notebook_commit(1609, sample.sources('a = 1')) AS version;
+SELECT notebook_commit(1609, sample.sources('a = 1', 'zzz(qqq, 123)')) AS version;
+SELECT pg_temp.keys(1609, 1) AS first, pg_temp.keys(1609) AS now;
+SELECT notebook_commit(1609, sample.notebook()) AS version;
+SELECT notebook_commit(1609, sample.sources('www[1:2]')) AS version;
+SELECT NOT pg_temp.keys(1609) && (pg_temp.keys(1609, 1) || pg_temp.keys(1609, 3)) AS new_key;
+
+-- Operators: all-new ids, as a duplicate of the workflow has them, and a turned order.
+INSERT INTO workflow (workflow_id, name, content) VALUES (1601, 'all-new ids', sample.workflow(
+  ARRAY[sample.operator('A', 'read()', 'Read'), sample.operator('B', 'clean()', 'Clean'), sample.operator('C', 'plot()', 'Plot')],
+  ARRAY[sample.link('L1', 'A', 'B'), sample.link('L2', 'B', 'C')]));
+SELECT workflow_commit(1601, sample.workflow(
+  ARRAY[sample.operator('C2', 'plot()', 'Plot'), sample.operator('A2', 'read()', 'Read'), sample.operator('B2', 'clean()', 'Clean')],
+  ARRAY[sample.link('L3', 'A2', 'B2'), sample.link('L4', 'B2', 'C2')])) AS version;
+SELECT o.operator_id, n.operator_id AS now
+  FROM workflow_operators(1601, 1) AS o LEFT JOIN workflow_operators(1601, 2) AS n USING (operator_key)
+ ORDER BY o.operator_id COLLATE "C";
+
+SELECT v.* FROM generate_series(1601, 1609) AS n (id), store_verify('notebook', n.id) AS v;
+DELETE FROM notebook WHERE notebook_id BETWEEN 1601 AND 1699;
+DELETE FROM workflow WHERE workflow_id = 1601;

@@ -1,0 +1,74 @@
+-- Operator-wise writes: only the change travels.
+SET search_path = notebook_migrate, public;
+
+INSERT INTO workflow (workflow_id, name, content) VALUES (2201, 'edited', sample.workflow(
+  ARRAY[sample.operator('A', 'read()'), sample.operator('B', 'clean()'), sample.operator('C', 'plot()')],
+  ARRAY[sample.link('L1', 'A', 'B'), sample.link('L2', 'B', 'C')]));
+CREATE FUNCTION pg_temp.show() RETURNS TABLE (operators text[], links text[], positions jsonb) LANGUAGE sql AS $$
+  SELECT (SELECT array_agg(operator_id || '=' || (properties ->> 'code') ORDER BY position)
+            FROM notebook_migrate.workflow_operators(2201)),
+         (SELECT array_agg(link_id || ':' || source_id || '-' || target_id ORDER BY link_id COLLATE "C")
+            FROM notebook_migrate.workflow_links(2201)),
+         notebook_migrate.workflow_at(2201) -> 'operatorPositions'
+$$;
+
+-- replace keeps the key.
+SELECT operator_key AS b FROM workflow_operators(2201) WHERE operator_id = 'B' \gset
+SELECT workflow_edit(2201, jsonb_build_array(jsonb_build_object(
+  'op', 'replace', 'operator', 'B', 'value', sample.operator('B', 'nothing like it before')))) AS version;
+SELECT operator_key = :b AS same_key FROM workflow_operators(2201) WHERE operator_id = 'B';
+
+-- insert with the links and the position that belong to it.
+SELECT workflow_edit(2201, jsonb_build_array(jsonb_build_object(
+  'op', 'insert', 'value', sample.operator('D', 'save()'),
+  'links', jsonb_build_object('add', jsonb_build_array(sample.link('L3', 'C', 'D'))),
+  'layout', '{"operatorPositions": {"D": {"x": 420, "y": 0}}}'::jsonb))) AS version;
+SELECT * FROM pg_temp.show();
+
+-- Links and layout alone.
+SELECT workflow_edit(2201, jsonb_build_array(
+  jsonb_build_object('links', jsonb_build_object('remove', jsonb_build_array('L2'), 'add', jsonb_build_array(sample.link('L4', 'A', 'C')))),
+  '{"layout": {"operatorPositions": {"A": {"x": 10, "y": 10}, "B": null}}}'::jsonb)) AS version;
+SELECT * FROM pg_temp.show();
+SELECT workflow_edit(2201, jsonb_build_array(jsonb_build_object('links', jsonb_build_array(sample.link('L1', 'A', 'B'), sample.link('L5', 'B', 'D'))))) AS version;
+SELECT * FROM pg_temp.show();
+
+-- Other members of the layout replace what was there.
+SELECT workflow_edit(2201, '[{"layout": {"commentBoxes": [{"commentBoxID": "c"}], "settings": {"dataTransferBatchSize": 1}}}]') AS version;
+SELECT workflow_at(2201) -> 'commentBoxes' AS comments, workflow_at(2201) -> 'settings' AS settings,
+       workflow_at(2201) #> '{operatorPositions,A}' AS a_stays;
+
+-- delete removes the links at the operator and its position.
+SELECT workflow_edit(2201, '[{"op": "delete", "operator": "D"}]') AS version;
+SELECT * FROM pg_temp.show();
+
+-- move and before or after: the order of the array.
+SELECT workflow_edit(2201, '[{"op": "move", "operator": "C", "before": "A"}]') AS version;
+SELECT * FROM pg_temp.show();
+
+-- By key.
+SELECT workflow_edit(2201, jsonb_build_array(jsonb_build_object('op', 'delete', 'operator', :b))) AS version;
+SELECT * FROM pg_temp.show();
+
+-- Nothing changed, no version.
+SELECT workflow_edit(2201, '[]') AS version;
+SELECT workflow_edit(2201, '[{"layout": {}}, {"links": {}}, {"links": {"add": [], "remove": []}}]') AS version;
+
+-- All or nothing.
+SELECT workflow_edit(2201, '[{"op": "delete", "operator": "A"}, {"op": "delete", "operator": "nobody"}]');
+\echo :SQLSTATE
+SELECT workflow_edit(2201, '[{"links": {"remove": ["nobody"]}}]');
+\echo :SQLSTATE
+SELECT * FROM pg_temp.show();
+
+-- expected_version and message.
+SELECT max(version) AS head FROM workflow_version WHERE workflow_id = 2201 \gset
+SELECT workflow_edit(2201, '[{"op": "delete", "operator": "A"}]', expected_version => :head + 1);
+\echo :SQLSTATE
+SELECT workflow_edit(2201, '[{"op": "delete", "operator": "A"}]', 'no input any more', :head) = :head + 1 AS next;
+SELECT message, operators, deleted FROM workflow_version WHERE workflow_id = 2201 ORDER BY version DESC LIMIT 1;
+
+-- What each version was about.
+SELECT version, operators, inserted, deleted, modified, relinked, layout FROM workflow_version WHERE workflow_id = 2201 ORDER BY version;
+SELECT * FROM store_verify('workflow', 2201);
+DELETE FROM workflow WHERE workflow_id = 2201;

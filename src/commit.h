@@ -1,0 +1,35 @@
+/*
+ * commit.h
+ *		Making versions: whole documents, layouts, first versions.
+ */
+#ifndef NBM_COMMIT_H
+#define NBM_COMMIT_H
+
+#include "store.h"
+
+/* A new version that is being put together. */
+typedef struct NbmCommit
+{
+	NbmStore	store;
+	NbmHead		head;
+	bool		has_parent;
+	NbmVersion	parent;			/* the head's version */
+	int32		next_key;
+	const char *message;		/* NULL: none */
+	TimestampTz at;				/* when the version was made */
+} NbmCommit;
+
+extern void nbm_commit_begin(NbmCommit *commit, const NbmStore *store,
+							 const int32 *expected, const char *message);
+extern int32 nbm_commit_document(NbmCommit *commit, Jsonb *content,
+								 Jsonb *old);
+extern int32 nbm_commit_layout(NbmCommit *commit, NbmLayout *layout);
+extern int64 nbm_commit_first(const NbmKind *kind, const int64 *id,
+							  const char *name, Jsonb *content,
+							  TimestampTz *at);
+extern int32 nbm_commit_restore(NbmCommit *commit, int32 version);
+extern Jsonb *nbm_read_document(const NbmStore *store,
+								const NbmVersion *version,
+								MemoryContext context);
+
+#endif							/* NBM_COMMIT_H */

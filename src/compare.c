@@ -1,0 +1,774 @@
+/*
+ * compare.c
+ *		What changed between two versions of a document.
+ *
+ * Items are paired by key, so that a comparison is a look-up, not a search;
+ * only the bodies of cores and envelopes that differ are fetched.  A cell has
+ * moved if it is not in the longest run of cells that kept their order, so
+ * that an insertion above it moves nothing.  Operators and links are sets:
+ * their order in the arrays is no change.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "compare.h"
+
+/* A link of a workflow by what it joins, not by its own id. */
+typedef struct Link
+{
+	int32		source;			/* operator keys; 0: no such operator */
+	int32		target;
+	NbmText		source_port;
+	NbmText		target_port;
+	NbmText		source_id;		/* where there is no such operator */
+	NbmText		target_id;
+} Link;
+
+/* What is known of a comparison while it runs. */
+typedef struct Comparison
+{
+	const NbmKind *kind;
+	const NbmLayout *from;
+	const NbmLayout *to;
+	NbmBodies  *bodies;
+	int		   *old_of_new;		/* index of the same item, -1: inserted */
+	bool	   *is_deleted;		/* by old index */
+	bool	   *is_moved;		/* by new index */
+	bool	   *is_relinked;	/* by key; NULL: links are not compared */
+	JsonbContainer *old_places; /* operatorPositions, NULL: none */
+	JsonbContainer *new_places;
+	int			document_changes;	/* details of the document itself */
+	char	  **document_detail;
+	NbmChange  *changes;
+	int			count;
+} Comparison;
+
+/* The name that a diff shows for a change. */
+const char *
+nbm_change_name(NbmChangeName name)
+{
+	static const char *const names[] = {
+		[NBM_INSERTED] = "inserted",
+		[NBM_DELETED] = "deleted",
+		[NBM_MODIFIED] = "modified",
+		[NBM_MOVED_MODIFIED] = "moved_modified",
+		[NBM_MOVED] = "moved",
+		[NBM_METADATA] = "metadata",
+		[NBM_OUTPUTS] = "outputs",
+		[NBM_RENAMED] = "renamed",
+		[NBM_RELINKED] = "relinked",
+		[NBM_LAYOUT] = "layout",
+	};
+
+	return names[name];
+}
+
+/*
+ * Adds the changes of a comparison to the columns of the version row: for
+ * notebooks inserted, deleted, modified, moved, outputs, metadata; for
+ * workflows inserted, deleted, modified, relinked, layout, renamed.  A cell
+ * that moved and was modified counts as both.
+ */
+void
+nbm_count_changes(const NbmKind *kind, const NbmChange *changes, int count,
+				  int32 *counts)
+{
+	static const NbmChangeName columns[NBM_KINDS][NBM_COUNTS] = {
+		{NBM_INSERTED, NBM_DELETED, NBM_MODIFIED, NBM_MOVED, NBM_OUTPUTS,
+		NBM_METADATA},
+		{NBM_INSERTED, NBM_DELETED, NBM_MODIFIED, NBM_RELINKED, NBM_LAYOUT,
+		NBM_RENAMED},
+	};
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		both = changes[i].name == NBM_MOVED_MODIFIED;
+
+		for (int j = 0; j < NBM_COUNTS; j++)
+		{
+			NbmChangeName name = columns[kind->number][j];
+
+			if (changes[i].name == name ||
+				(both && (name == NBM_MODIFIED || name == NBM_MOVED)))
+				counts[j]++;
+		}
+	}
+}
+
+/*
+ * The index of the item with an id, strong or weak; -1 where there is none.
+ * *repeated is set where several items have it.
+ */
+int
+nbm_find_id(const NbmLayout *layout, NbmText id, bool *repeated)
+{
+	int			found = -1;
+
+	*repeated = false;
+	for (int i = 0; i < layout->nitems; i++)
+	{
+		if (!nbm_text_eq(layout->items[i].id[NBM_ID_STRONG], id) &&
+			!nbm_text_eq(layout->items[i].id[NBM_ID_WEAK], id))
+			continue;
+		*repeated = found >= 0;
+		if (*repeated)
+			return found;
+		found = i;
+	}
+	return found;
+}
+
+/* Adds a detail to a list that grows by doubling; name is not copied. */
+static void
+add_detail(char ***list, int *count, char *name)
+{
+	if (*count == 0)
+		*list = palloc_array(char *, 4);
+	else if (*count >= 4 && (*count & (*count - 1)) == 0)
+		*list = repalloc_array(*list, char *, *count * 2);
+	(*list)[(*count)++] = name;
+}
+
+/* A member's name for a detail, with what it is a member of. */
+static char *
+member_name(const char *prefix, NbmText key)
+{
+	return psprintf("%s%.*s", prefix, key.len, key.str);
+}
+
+/* May the members of this member be named one by one? */
+static bool
+is_opened(NbmText key)
+{
+	return nbm_key_is(key, "metadata") ||
+		nbm_key_is(key, "operatorProperties");
+}
+
+/*
+ * Names the members in which two objects differ, in the objects' key order,
+ * those of metadata and of operatorProperties one by one.
+ */
+static void
+diff_members(JsonbContainer *a, JsonbContainer *b, const char *prefix,
+			 char ***list, int *count)
+{
+	int			na = JsonContainerSize(a);
+	int			nb = JsonContainerSize(b);
+	int			i = 0;
+	int			j = 0;
+
+	while (i < na || j < nb)
+	{
+		NbmText		ka;
+		NbmText		kb;
+		JsonbValue	va;
+		JsonbValue	vb;
+		int			order;
+
+		if (i < na)
+			nbm_member(a, i, &ka, &va);
+		if (j < nb)
+			nbm_member(b, j, &kb, &vb);
+		order = i >= na ? 1 : j >= nb ? -1 : nbm_key_cmp(ka, kb);
+		i += order <= 0;
+		j += order >= 0;
+		if (order == 0 && nbm_value_eq(&va, &vb))
+			continue;
+		if (order == 0 && prefix[0] == '\0' && is_opened(ka) &&
+			nbm_is_object(&va) && nbm_is_object(&vb))
+			diff_members(va.val.binary.data, vb.val.binary.data,
+						 psprintf("%.*s.", ka.len, ka.str), list, count);
+		else
+			add_detail(list, count, member_name(prefix, order <= 0 ? ka : kb));
+	}
+}
+
+/*
+ * Puts right what diff_members() said of a cell's source: where only its form
+ * differs (one string, or lines; source, or input), that is said instead.
+ */
+static void
+name_source(NbmChange *change, bool same_text)
+{
+	bool		seen = false;
+	int			n = 0;
+
+	for (int i = 0; i < change->ndetail; i++)
+	{
+		char	   *name = change->detail[i];
+
+		if (strcmp(name, "source") == 0 || strcmp(name, "input") == 0)
+		{
+			if (seen)
+				continue;
+			seen = true;
+			name = same_text ? "source_form" : "source";
+		}
+		change->detail[n++] = name;
+	}
+	change->ndetail = n;
+}
+
+/* Compares the cores of an item; true where they differ in meaning. */
+static bool
+compare_cores(Comparison *c, NbmChange *change)
+{
+	JsonbContainer *a;
+	JsonbContainer *b;
+
+	if (change->old_core == change->new_core)
+		return false;
+	a = &nbm_bodies_get(c->bodies, change->old_core)->root;
+	b = &nbm_bodies_get(c->bodies, change->new_core)->root;
+	diff_members(a, b, "", &change->detail, &change->ndetail);
+	if (c->kind == &nbm_notebook)
+		name_source(change, nbm_text_eq(nbm_item_source(c->kind, a),
+										nbm_item_source(c->kind, b)));
+	return !nbm_same_meaning(c->kind, a, b);
+}
+
+/* Compares what a cell has beside its core; true where outputs differ. */
+static bool
+compare_outputs(const NbmItem *a, const NbmItem *b, NbmChange *change)
+{
+	uint32		differ = a->flags ^ b->flags;
+	bool		outputs = (differ & NBM_HAS_OUTPUTS) || !nbm_outputs_same(a, b);
+	bool		counts = (differ & ~NBM_HAS_OUTPUTS) || a->count != b->count;
+
+	if (outputs)
+		add_detail(&change->detail, &change->ndetail, "outputs");
+	if (counts)
+		add_detail(&change->detail, &change->ndetail, "execution_count");
+	return outputs || counts;
+}
+
+/* Compares a cell; false where nothing changed. */
+static bool
+compare_cell(Comparison *c, const NbmItem *a, const NbmItem *b, bool moved,
+			 NbmChange *change)
+{
+	bool		modified = compare_cores(c, change);
+	bool		metadata = a->core != b->core;
+	bool		outputs;
+
+	if (!nbm_text_eq(a->id[NBM_ID_STRONG], b->id[NBM_ID_STRONG]))
+	{
+		add_detail(&change->detail, &change->ndetail, "metadata.uuid");
+		metadata = true;
+	}
+	if (!nbm_text_eq(a->id[NBM_ID_WEAK], b->id[NBM_ID_WEAK]))
+	{
+		add_detail(&change->detail, &change->ndetail, "id");
+		metadata = true;
+	}
+	outputs = compare_outputs(a, b, change);
+	if (moved)
+		add_detail(&change->detail, &change->ndetail, "position");
+	change->name = modified && moved ? NBM_MOVED_MODIFIED :
+		modified ? NBM_MODIFIED : moved ? NBM_MOVED :
+		metadata ? NBM_METADATA : NBM_OUTPUTS;
+	return moved || metadata || outputs;
+}
+
+/* Has an operator's box another place, or one where it had none? */
+static bool
+is_relocated(const Comparison *c, const NbmItem *a, const NbmItem *b)
+{
+	NbmText		old_id = a->id[NBM_ID_STRONG];
+	NbmText		new_id = b->id[NBM_ID_STRONG];
+	JsonbValue	va;
+	JsonbValue	vb;
+	bool		in_a;
+	bool		in_b;
+
+	in_a = c->old_places != NULL && old_id.str != NULL &&
+		getKeyJsonValueFromContainer(c->old_places, old_id.str, old_id.len, &va);
+	in_b = c->new_places != NULL && new_id.str != NULL &&
+		getKeyJsonValueFromContainer(c->new_places, new_id.str, new_id.len, &vb);
+	return in_a != in_b || (in_a && !nbm_value_eq(&va, &vb));
+}
+
+/* Compares an operator; false where nothing changed. */
+static bool
+compare_operator(Comparison *c, const NbmItem *a, const NbmItem *b,
+				 NbmChange *change)
+{
+	bool		modified = a->core != b->core;
+	bool		renamed = !nbm_text_eq(a->id[NBM_ID_STRONG],
+									   b->id[NBM_ID_STRONG]);
+	bool		relinked = c->is_relinked && c->is_relinked[b->key];
+	bool		layout = is_relocated(c, a, b);
+
+	(void) compare_cores(c, change);
+	if (renamed)
+		add_detail(&change->detail, &change->ndetail, "operatorID");
+	if (relinked)
+		add_detail(&change->detail, &change->ndetail, "links");
+	if (layout)
+		add_detail(&change->detail, &change->ndetail, "position");
+	change->name = modified ? NBM_MODIFIED : renamed ? NBM_RENAMED :
+		relinked ? NBM_RELINKED : NBM_LAYOUT;
+	return modified || renamed || relinked || layout;
+}
+
+/*
+ * Marks the items that are not in the longest run which kept its order:
+ * patience sorting, O(n log n).
+ */
+static void
+mark_moved(Comparison *c)
+{
+	int			n = c->to->nitems;
+	int		   *tails = palloc_array(int, Max(n, 1));
+	int		   *before = palloc_array(int, Max(n, 1));
+	int			length = 0;
+	int			at;
+
+	for (int i = 0; i < n; i++)
+	{
+		int			low = 0;
+		int			high = length;
+
+		c->is_moved[i] = c->old_of_new[i] >= 0;
+		if (c->old_of_new[i] < 0)
+			continue;
+		while (low < high)
+		{
+			int			middle = (low + high) / 2;
+
+			if (c->old_of_new[tails[middle]] < c->old_of_new[i])
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		before[i] = low > 0 ? tails[low - 1] : -1;
+		tails[low] = i;
+		length = Max(length, low + 1);
+	}
+	at = length > 0 ? tails[length - 1] : -1;
+	while (at >= 0)
+	{
+		c->is_moved[at] = false;
+		at = before[at];
+	}
+}
+
+/* Which item is which, by key; asks for the bodies that differ. */
+static void
+pair_items(Comparison *c, int32 only_key)
+{
+	int32		max_key;
+	int		   *index = nbm_layout_index(c->from, &max_key);
+
+	for (int i = 0; i < c->from->nitems; i++)
+		c->is_deleted[i] = true;
+	for (int i = 0; i < c->to->nitems; i++)
+	{
+		const NbmItem *item = &c->to->items[i];
+		int			old = item->key <= max_key ? index[item->key] : -1;
+
+		c->old_of_new[i] = old;
+		if (old < 0)
+			continue;
+		c->is_deleted[old] = false;
+		if (c->from->items[old].core != item->core &&
+			(only_key == 0 || only_key == item->key))
+		{
+			nbm_bodies_want(c->bodies, c->from->items[old].core);
+			nbm_bodies_want(c->bodies, item->core);
+		}
+	}
+	if (c->from->envelope != c->to->envelope)
+	{
+		nbm_bodies_want(c->bodies, c->from->envelope);
+		nbm_bodies_want(c->bodies, c->to->envelope);
+	}
+	pfree(index);
+}
+
+/* Total order of texts, absent ones first. */
+static int
+text_cmp(NbmText a, NbmText b)
+{
+	if (a.str == NULL || b.str == NULL)
+		return (a.str != NULL) - (b.str != NULL);
+	return nbm_key_cmp(a, b);
+}
+
+/* qsort comparator of links by what they join. */
+static int
+link_cmp(const void *a, const void *b)
+{
+	const Link *la = a;
+	const Link *lb = b;
+	int			order;
+
+	if (la->source != lb->source)
+		return la->source < lb->source ? -1 : 1;
+	if (la->target != lb->target)
+		return la->target < lb->target ? -1 : 1;
+	if ((order = text_cmp(la->source_port, lb->source_port)) != 0 ||
+		(order = text_cmp(la->target_port, lb->target_port)) != 0 ||
+		(order = text_cmp(la->source_id, lb->source_id)) != 0)
+		return order;
+	return text_cmp(la->target_id, lb->target_id);
+}
+
+/* An operator's id and key, for look-ups by id. */
+typedef struct IdKey
+{
+	NbmText		id;
+	int32		key;
+} IdKey;
+
+/* qsort and bsearch comparator of ids. */
+static int
+id_key_cmp(const void *a, const void *b)
+{
+	return nbm_key_cmp(((const IdKey *) a)->id, ((const IdKey *) b)->id);
+}
+
+/* The operators' ids in order, for bsearch; *count of them. */
+static IdKey *
+sorted_ids(const NbmLayout *layout, int *count)
+{
+	IdKey	   *ids = palloc_array(IdKey, Max(layout->nitems, 1));
+
+	*count = 0;
+	for (int i = 0; i < layout->nitems; i++)
+	{
+		if (layout->items[i].id[NBM_ID_STRONG].str == NULL)
+			continue;
+		ids[*count].id = layout->items[i].id[NBM_ID_STRONG];
+		ids[(*count)++].key = layout->items[i].key;
+	}
+	qsort(ids, *count, sizeof(IdKey), id_key_cmp);
+	return ids;
+}
+
+/* One end of a link: the operator's key or else its id, and the port. */
+static void
+read_end(JsonbContainer *link, const char *name, const IdKey *ids, int nids,
+		 int32 *key, NbmText *id, NbmText *port)
+{
+	JsonbContainer *end;
+	IdKey		wanted = {{NULL, 0}, 0};
+	IdKey	   *found;
+
+	if (!nbm_get_container(link, name, false, &end))
+		return;
+	nbm_get_string(end, "portID", port);
+	if (!nbm_get_string(end, "operatorID", &wanted.id))
+		return;
+	found = bsearch(&wanted, ids, nids, sizeof(IdKey), id_key_cmp);
+	if (found != NULL)
+		*key = found->key;
+	else
+		*id = wanted.id;
+}
+
+/* The links of an envelope, sorted by what they join. */
+static Link *
+read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
+{
+	JsonbContainer *array;
+	int			nids;
+	IdKey	   *ids = sorted_ids(layout, &nids);
+	Link	   *links;
+
+	*count = 0;
+	if (!nbm_get_container(envelope, "links", true, &array))
+		return NULL;
+	links = palloc0_array(Link, Max(JsonContainerSize(array), 1));
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		JsonbValue	value;
+		Link	   *link = &links[*count];
+
+		nbm_element(array, i, &value);
+		if (!nbm_is_object(&value))
+			continue;
+		read_end(value.val.binary.data, "source", ids, nids, &link->source,
+				 &link->source_id, &link->source_port);
+		read_end(value.val.binary.data, "target", ids, nids, &link->target,
+				 &link->target_id, &link->target_port);
+		(*count)++;
+	}
+	qsort(links, *count, sizeof(Link), link_cmp);
+	return links;
+}
+
+/* The highest key of two layouts. */
+static int32
+highest_key(const NbmLayout *a, const NbmLayout *b)
+{
+	int32		highest = 0;
+
+	for (int i = 0; i < a->nitems; i++)
+		highest = Max(highest, a->items[i].key);
+	for (int i = 0; i < b->nitems; i++)
+		highest = Max(highest, b->items[i].key);
+	return highest;
+}
+
+/* Marks the operators at links that only one version has. */
+static bool
+mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
+{
+	int			na;
+	int			nb;
+	Link	   *a = read_links(old_env, c->from, &na);
+	Link	   *b = read_links(new_env, c->to, &nb);
+	bool		any = false;
+	int			i = 0;
+	int			j = 0;
+
+	c->is_relinked = palloc0_array(bool, highest_key(c->from, c->to) + 1);
+	while (i < na || j < nb)
+	{
+		int			order = i >= na ? 1 : j >= nb ? -1 :
+			link_cmp(&a[i], &b[j]);
+
+		if (order != 0)
+		{
+			const Link *link = order < 0 ? &a[i] : &b[j];
+
+			c->is_relinked[link->source] = true;
+			c->is_relinked[link->target] = true;
+			any = true;
+		}
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return any;
+}
+
+/* qsort comparator of hashes. */
+static int
+hash_cmp(const void *a, const void *b)
+{
+	uint64		ha = *(const uint64 *) a;
+	uint64		hb = *(const uint64 *) b;
+
+	return ha < hb ? -1 : ha > hb;
+}
+
+/* The sorted hashes of an array's elements. */
+static uint64 *
+element_hashes(JsonbContainer *array, int *count)
+{
+	uint64	   *hashes;
+
+	*count = JsonContainerSize(array);
+	hashes = palloc_array(uint64, Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+	{
+		JsonbValue	value;
+
+		nbm_element(array, i, &value);
+		hashes[i] = nbm_value_hash(&value, 0);
+	}
+	qsort(hashes, *count, sizeof(uint64), hash_cmp);
+	return hashes;
+}
+
+/* Have two envelopes the same links, in whatever order? */
+static bool
+same_links(JsonbContainer *a, JsonbContainer *b)
+{
+	JsonbContainer *la;
+	JsonbContainer *lb;
+	int			na;
+	int			nb;
+	uint64	   *ha;
+	uint64	   *hb;
+
+	if (!nbm_get_container(a, "links", true, &la) ||
+		!nbm_get_container(b, "links", true, &lb))
+		return false;
+	ha = element_hashes(la, &na);
+	hb = element_hashes(lb, &nb);
+	return na == nb && memcmp(ha, hb, sizeof(uint64) * na) == 0;
+}
+
+/* Is every operator's box where it was? */
+static bool
+places_kept(const Comparison *c)
+{
+	for (int i = 0; i < c->to->nitems; i++)
+		if (c->old_of_new[i] < 0 ||
+			is_relocated(c, &c->from->items[c->old_of_new[i]],
+						 &c->to->items[i]))
+			return false;
+	for (int i = 0; i < c->from->nitems; i++)
+		if (c->is_deleted[i])
+			return false;
+	return true;
+}
+
+/*
+ * Compares the envelopes of workflows: marks what is told operator by
+ * operator, and keeps the names of other members.
+ */
+static void
+compare_workflow_envelopes(Comparison *c, JsonbContainer *a, JsonbContainer *b)
+{
+	bool		relinked = mark_relinked(c, a, b);
+	char	  **names = NULL;
+	int			count = 0;
+
+	if (!nbm_get_container(a, "operatorPositions", false, &c->old_places))
+		c->old_places = NULL;
+	if (!nbm_get_container(b, "operatorPositions", false, &c->new_places))
+		c->new_places = NULL;
+	diff_members(a, b, "", &names, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(names[i], "links") == 0 &&
+			(relinked || same_links(a, b)))
+			continue;
+		if (strcmp(names[i], "operatorPositions") == 0 && !places_kept(c))
+			continue;
+		add_detail(&c->document_detail, &c->document_changes, names[i]);
+	}
+}
+
+/* Compares what is not in the items. */
+static void
+compare_envelopes(Comparison *c)
+{
+	JsonbContainer *a;
+	JsonbContainer *b;
+
+	if (c->from->envelope == c->to->envelope)
+		return;
+	a = &nbm_bodies_get(c->bodies, c->from->envelope)->root;
+	b = &nbm_bodies_get(c->bodies, c->to->envelope)->root;
+	if (c->kind == &nbm_workflow)
+		compare_workflow_envelopes(c, a, b);
+	else
+		diff_members(a, b, "", &c->document_detail, &c->document_changes);
+}
+
+/* The next row of the result. */
+static NbmChange *
+next_change(Comparison *c)
+{
+	NbmChange  *change = &c->changes[c->count];
+
+	memset(change, 0, sizeof(*change));
+	change->old_position = -1;
+	change->new_position = -1;
+	return change;
+}
+
+/* Adds the deleted items that stood before an old position. */
+static void
+add_deleted(Comparison *c, int *next, int before)
+{
+	for (; *next < before; (*next)++)
+	{
+		NbmChange  *change = next_change(c);
+
+		if (!c->is_deleted[*next])
+			continue;
+		change->name = NBM_DELETED;
+		change->key = c->from->items[*next].key;
+		change->old_core = c->from->items[*next].core;
+		change->old_position = *next;
+		c->count++;
+	}
+}
+
+/* Adds what happened to one item of the new version. */
+static void
+add_item(Comparison *c, int position)
+{
+	NbmChange  *change = next_change(c);
+	const NbmItem *item = &c->to->items[position];
+	int			old = c->old_of_new[position];
+	bool		changed = true;
+
+	change->key = item->key;
+	change->new_core = item->core;
+	change->new_position = position;
+	if (old < 0)
+		change->name = NBM_INSERTED;
+	else
+	{
+		const NbmItem *before = &c->from->items[old];
+
+		change->old_core = before->core;
+		change->old_position = old;
+		if (c->kind == &nbm_workflow)
+			changed = compare_operator(c, before, item, change);
+		else
+			changed = (c->is_moved[position] || !nbm_item_same(before, item)) &&
+				compare_cell(c, before, item, c->is_moved[position], change);
+	}
+	if (changed)
+		c->count++;
+}
+
+/* Adds the row of the document itself, if anything of it changed. */
+static void
+add_document(Comparison *c)
+{
+	NbmChange  *change = next_change(c);
+	bool		runs = c->from->nruns != c->to->nruns;
+
+	if (runs)
+		add_detail(&c->document_detail, &c->document_changes, "worksheets");
+	if (c->document_changes == 0)
+		return;
+	change->name = c->kind == &nbm_workflow ? NBM_LAYOUT : NBM_METADATA;
+	change->ndetail = c->document_changes;
+	change->detail = c->document_detail;
+	c->count++;
+}
+
+/*
+ * What changed from one layout to another of the same document: the row of
+ * the document itself first, then the items in their new order, deleted ones
+ * where they stood.  only_key, unless 0, restricts it to one item.  Bodies
+ * are fetched into the given set; the result is of the current context.
+ */
+NbmChange *
+nbm_compare(const NbmStore *store, const NbmLayout *from, const NbmLayout *to,
+			int32 only_key, NbmBodies *bodies, int *count)
+{
+	Comparison	c = {store->kind, from, to, bodies};
+	int			next_deleted = 0;
+
+	c.old_of_new = palloc_array(int, Max(to->nitems, 1));
+	c.is_moved = palloc0_array(bool, Max(to->nitems, 1));
+	c.is_deleted = palloc_array(bool, Max(from->nitems, 1));
+	c.changes = palloc_extended(mul_size(sizeof(NbmChange), (Size) from->nitems +
+										 to->nitems + 2), MCXT_ALLOC_HUGE);
+	pair_items(&c, only_key);
+	if (store->kind == &nbm_notebook)
+		mark_moved(&c);
+	nbm_bodies_fetch(bodies, store);
+	compare_envelopes(&c);
+	if (only_key == 0)
+		add_document(&c);
+	for (int i = 0; i < to->nitems; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (c.old_of_new[i] >= 0 && !c.is_moved[i])
+			add_deleted(&c, &next_deleted, c.old_of_new[i]);
+		if (only_key == 0 || only_key == to->items[i].key)
+			add_item(&c, i);
+	}
+	add_deleted(&c, &next_deleted, from->nitems);
+	*count = c.count;
+	if (only_key != 0)
+	{
+		*count = 0;
+		for (int i = 0; i < c.count; i++)
+			if (c.changes[i].key == only_key)
+				c.changes[(*count)++] = c.changes[i];
+	}
+	return c.changes;
+}

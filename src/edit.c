@@ -1,0 +1,669 @@
+/*
+ * edit.c
+ *		Edit lists: item-wise writes, of which only the change travels.
+ *
+ * An edit list is an array of objects, applied in order to the head's layout:
+ *
+ *		{"op": "replace", "cell": <key or id>, "value": {...}}
+ *		{"op": "insert", "before" | "after": <key or id>, "value": {...}}
+ *		{"op": "delete", "cell": <key or id>}
+ *		{"op": "move", "cell": <key or id>, "before" | "after": <key or id>}
+ *
+ * An insert without a place appends.  For workflows the item is named by
+ * "operator", and an edit may have, with or without an "op",
+ *
+ *		"links": [link, ...] | {"add": [link, ...], "remove": [linkID, ...]}
+ *		"layout": {"operatorPositions": {id: position | null, ...}, ...}
+ *
+ * where positions are merged by operator and the layout's other members
+ * replace the document's.  Deleting an operator deletes the links at it and
+ * its position.  No body is read but those of the values given, and, where
+ * links or layout change, the envelope.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "commit.h"
+#include "compare.h"
+#include "edit.h"
+#include "identity.h"
+
+/* An item while the list is applied, with the worksheet that it is in. */
+typedef struct Place
+{
+	NbmItem		item;
+	int			run;
+	Jsonb	   *core;			/* of a new item; NULL for others */
+} Place;
+
+/* An edit list while it is applied. */
+typedef struct Editing
+{
+	NbmCommit  *commit;
+	const NbmKind *kind;
+	Place	   *places;
+	int			count;
+	int			room;
+	Jsonb	   *envelope;		/* once it is needed */
+	bool		new_envelope;
+	int			number;			/* of the edit, from 0 */
+} Editing;
+
+/* Raises 22023 for the edit at hand; what is a full sentence. */
+static void
+bad_edit(const Editing *e, const char *member, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid edit of %s " INT64_FORMAT, e->kind->name,
+					e->commit->store.id),
+			 errdetail("At $[%d]%s%s: %s", e->number, member[0] ? "." : "",
+					   member, what)));
+}
+
+/* Reads a key written in digits; false for anything else. */
+static bool
+parse_key(NbmText name, int32 *key)
+{
+	int64		value = 0;
+
+	if (name.len == 0 || name.len > 10)
+		return false;
+	for (int i = 0; i < name.len; i++)
+	{
+		if (name.str[i] < '0' || name.str[i] > '9')
+			return false;
+		value = value * 10 + (name.str[i] - '0');
+	}
+	*key = (int32) value;
+	return value > 0 && value <= PG_INT32_MAX;
+}
+
+/*
+ * The index of the item that a JSON value names: its id (a string) or its key
+ * (a number, or a string of digits that is no id).  -1 where there is none;
+ * *why then says, without a subject, why not.
+ */
+int
+nbm_find_named(const NbmKind *kind, const NbmLayout *layout,
+			   const JsonbValue *name, const char **why)
+{
+	int32		key;
+	bool		repeated;
+	int			index;
+
+	*why = "does not exist";
+	if (name->type == jbvString)
+	{
+		index = nbm_find_id(layout, nbm_text_of(name), &repeated);
+		if (repeated)
+		{
+			*why = "is not unique";
+			return -1;
+		}
+		if (!parse_key(nbm_text_of(name), &key))
+			return index;
+		for (int i = 0; index >= 0 && i < layout->nitems; i++)
+		{
+			if (i == index || layout->items[i].key != key)
+				continue;
+			*why = "is not unique: it is the id of one and the key of another";
+			return -1;
+		}
+		if (index >= 0)
+			return index;
+	}
+	else if (!nbm_get_int(name, &key))
+	{
+		*why = "is neither an id nor a key";
+		return -1;
+	}
+	for (int i = 0; i < layout->nitems; i++)
+		if (layout->items[i].key == key)
+			return i;
+	return -1;
+}
+
+/* The items as they are now, as a layout (shared memory, for look-ups). */
+static NbmLayout
+current_layout(const Editing *e)
+{
+	NbmLayout	layout = {0};
+
+	layout.nitems = e->count;
+	layout.items = palloc_array(NbmItem, Max(e->count, 1));
+	for (int i = 0; i < e->count; i++)
+		layout.items[i] = e->places[i].item;
+	return layout;
+}
+
+/* The item that a member of the edit names; raises 22023. */
+static int
+named_item(Editing *e, JsonbContainer *edit, const char *member)
+{
+	NbmLayout	layout = current_layout(e);
+	JsonbValue	name;
+	const char *why;
+	int			index;
+
+	if (!nbm_get(edit, member, &name))
+		bad_edit(e, "", psprintf("There is no \"%s\".", member));
+	index = nbm_find_named(e->kind, &layout, &name, &why);
+	pfree(layout.items);
+	if (index < 0)
+		bad_edit(e, member, psprintf("The %s named %s %s.", e->kind->item,
+									 name.type == jbvString ?
+									 pnstrdup(name.val.string.val,
+											  name.val.string.len) :
+									 name.type == jbvNumeric ?
+									 DatumGetCString(DirectFunctionCall1(numeric_out,
+																		 NumericGetDatum(name.val.numeric))) :
+									 "here", why));
+	return index;
+}
+
+/*
+ * Where an insert or a move goes: *index of the item that it stands before
+ * then, and the worksheet.  False where the edit names no place.
+ */
+static bool
+named_place(Editing *e, JsonbContainer *edit, int *index, int *run)
+{
+	JsonbValue	value;
+	bool		before = nbm_get(edit, "before", &value);
+	bool		after = nbm_get(edit, "after", &value);
+
+	if (before && after)
+		bad_edit(e, "", "There are both \"before\" and \"after\".");
+	if (!before && !after)
+		return false;
+	*index = named_item(e, edit, before ? "before" : "after");
+	*run = e->places[*index].run;
+	if (after)
+		(*index)++;
+	return true;
+}
+
+/* Takes the edit's value apart and stores its parts. */
+static void
+read_value(Editing *e, JsonbContainer *edit, Place *place)
+{
+	bool		sheets = e->commit->parent.layout.nruns > 1;
+	JsonbValue	value;
+	NbmSplit	split;
+	NbmPart    *parts;
+
+	if (!nbm_get(edit, "value", &value))
+		bad_edit(e, "", "There is no \"value\".");
+	nbm_item_split(e->kind, &value, psprintf("$[%d].value", e->number),
+				   sheets ? 4 : 2, &split);
+	parts = palloc_array(NbmPart, 1 + split.item.noutputs);
+	place->core = nbm_value_to_jsonb(&split.core);
+	nbm_part_make(place->core, &parts[0]);
+	for (int i = 0; i < split.item.noutputs; i++)
+		nbm_part_make(nbm_value_to_jsonb(&split.outputs[i]), &parts[1 + i]);
+	nbm_store_add_parts(&e->commit->store, parts, 1 + split.item.noutputs);
+	split.item.core = parts[0].id;
+	for (int i = 0; i < split.item.noutputs; i++)
+		split.item.outputs[i].part = parts[1 + i].id;
+	split.item.key = place->item.key;
+	split.item.since = place->item.since;
+	place->item = split.item;
+}
+
+/* Puts a place in before an index. */
+static void
+insert_place(Editing *e, int index, const Place *place)
+{
+	if (e->count == e->room)
+	{
+		e->room *= 2;
+		e->places = repalloc_huge(e->places, mul_size(sizeof(Place), e->room));
+	}
+	memmove(e->places + index + 1, e->places + index,
+			sizeof(Place) * (e->count - index));
+	e->places[index] = *place;
+	e->count++;
+}
+
+/* Takes a place out. */
+static void
+remove_place(Editing *e, int index)
+{
+	e->count--;
+	memmove(e->places + index, e->places + index + 1,
+			sizeof(Place) * (e->count - index));
+}
+
+/* Fetches the envelope, once. */
+static JsonbContainer *
+envelope_of(Editing *e)
+{
+	if (e->envelope == NULL)
+	{
+		NbmBodies  *bodies = nbm_bodies_create();
+
+		nbm_bodies_want(bodies, e->commit->parent.layout.envelope);
+		nbm_bodies_fetch(bodies, &e->commit->store);
+		e->envelope = nbm_bodies_get(bodies,
+									 e->commit->parent.layout.envelope);
+	}
+	return &e->envelope->root;
+}
+
+/* An object with one member set, or taken out (value NULL): a new value. */
+static Jsonb *
+with_member(JsonbContainer *object, NbmText key, const JsonbValue *value)
+{
+	int			size = object == NULL ? 0 : JsonContainerSize(object);
+	NbmPair    *pairs = palloc_array(NbmPair, size + 1);
+	int			n = 0;
+	NbmWriter	w;
+
+	for (int i = 0; i < size; i++)
+	{
+		nbm_member(object, i, &pairs[n].key, &pairs[n].value);
+		if (!nbm_text_eq(pairs[n].key, key))
+			n++;
+	}
+	if (value != NULL)
+	{
+		pairs[n].key = key;
+		pairs[n++].value = *value;
+	}
+	nbm_writer_init(&w, 0);
+	nbm_writer_object(&w, pairs, n);
+	return nbm_writer_finish(&w);
+}
+
+/* Sets a member of the envelope. */
+static void
+set_envelope(Editing *e, const char *key, const JsonbValue *value)
+{
+	e->envelope = with_member(envelope_of(e), nbm_text(key), value);
+	e->new_envelope = true;
+}
+
+/* An array that grows. */
+typedef struct Values
+{
+	JsonbValue *items;
+	int			count;
+} Values;
+
+/* Adds all elements of an array. */
+static void
+add_values(Values *values, JsonbContainer *array)
+{
+	int			count = JsonContainerSize(array);
+
+	if (values->items == NULL)
+		values->items = palloc_array(JsonbValue, Max(count, 1));
+	else
+		values->items = repalloc_array(values->items, JsonbValue,
+									   Max(values->count + count, 1));
+	for (int i = 0; i < count; i++)
+		nbm_element(array, i, &values->items[values->count++]);
+}
+
+/* Sets the envelope's links. */
+static void
+set_links(Editing *e, const Values *links)
+{
+	NbmWriter	w;
+	JsonbValue	value;
+
+	nbm_writer_init(&w, 0);
+	nbm_writer_begin_array(&w, links->count);
+	for (int i = 0; i < links->count; i++)
+		nbm_writer_value(&w, &links->items[i]);
+	nbm_writer_end(&w);
+	nbm_set_jsonb(&value, nbm_writer_finish(&w));
+	set_envelope(e, "links", &value);
+}
+
+/* The envelope's links, in an array of their own. */
+static Values
+get_links(Editing *e)
+{
+	Values		links = {NULL, 0};
+	JsonbContainer *array;
+
+	if (nbm_get_container(envelope_of(e), "links", true, &array))
+		add_values(&links, array);
+	return links;
+}
+
+/* Takes out the link with an id; false where there is none. */
+static bool
+remove_link(Values *links, NbmText id)
+{
+	for (int i = 0; i < links->count; i++)
+	{
+		NbmText		link_id = {NULL, 0};
+
+		if (nbm_is_object(&links->items[i]))
+			nbm_get_string(links->items[i].val.binary.data, "linkID", &link_id);
+		if (!nbm_text_eq(link_id, id))
+			continue;
+		links->count--;
+		memmove(links->items + i, links->items + i + 1,
+				sizeof(JsonbValue) * (links->count - i));
+		return true;
+	}
+	return false;
+}
+
+/* Applies the "links" of an edit. */
+static void
+edit_links(Editing *e, const JsonbValue *change)
+{
+	Values		links = {NULL, 0};
+	JsonbContainer *array;
+	JsonbValue	id;
+
+	if (nbm_is_array(change))
+		add_values(&links, change->val.binary.data);
+	else if (nbm_is_object(change))
+	{
+		links = get_links(e);
+		if (nbm_get_container(change->val.binary.data, "remove", true, &array))
+			for (int i = 0; i < JsonContainerSize(array); i++)
+			{
+				nbm_element(array, i, &id);
+				if (id.type != jbvString ||
+					!remove_link(&links, nbm_text_of(&id)))
+					bad_edit(e, psprintf("links.remove[%d]", i),
+							 "There is no link with this id.");
+			}
+		if (nbm_get_container(change->val.binary.data, "add", true, &array))
+			add_values(&links, array);
+	}
+	else
+		bad_edit(e, "links", "It must be an array of links, or an object with \"add\" and \"remove\".");
+	for (int i = 0; i < links.count; i++)
+		if (!nbm_is_object(&links.items[i]))
+			bad_edit(e, "links", "A link must be an object.");
+	set_links(e, &links);
+}
+
+/* Merges positions into the envelope's; null takes one out. */
+static void
+edit_positions(Editing *e, JsonbContainer *positions)
+{
+	JsonbContainer *places;
+	JsonbValue	value;
+	NbmText		key;
+
+	for (int i = 0; i < JsonContainerSize(positions); i++)
+	{
+		Jsonb	   *merged;
+
+		if (!nbm_get_container(envelope_of(e), "operatorPositions", false,
+							   &places))
+			places = NULL;
+		nbm_member(positions, i, &key, &value);
+		merged = with_member(places, key,
+							 value.type == jbvNull ? NULL : &value);
+		nbm_set_jsonb(&value, merged);
+		set_envelope(e, "operatorPositions", &value);
+	}
+}
+
+/* Applies the "layout" of an edit. */
+static void
+edit_layout(Editing *e, const JsonbValue *change)
+{
+	JsonbContainer *layout;
+
+	if (!nbm_is_object(change))
+		bad_edit(e, "layout", "It must be an object.");
+	layout = change->val.binary.data;
+	for (int i = 0; i < JsonContainerSize(layout); i++)
+	{
+		NbmText		key;
+		JsonbValue	value;
+
+		nbm_member(layout, i, &key, &value);
+		if (nbm_key_is(key, "operators") || nbm_key_is(key, "links"))
+			bad_edit(e, "layout", "Operators and links are no layout.");
+		if (!nbm_key_is(key, "operatorPositions"))
+			set_envelope(e, pnstrdup(key.str, key.len), &value);
+		else if (nbm_is_object(&value))
+			edit_positions(e, value.val.binary.data);
+		else
+			bad_edit(e, "layout.operatorPositions", "It must be an object.");
+	}
+}
+
+/* Does this end of a link name the operator? */
+static bool
+ends_at(const JsonbValue *link, const char *end, NbmText id)
+{
+	JsonbContainer *object;
+	NbmText		found = {NULL, 0};
+
+	return nbm_is_object(link) &&
+		nbm_get_container(link->val.binary.data, end, false, &object) &&
+		nbm_get_string(object, "operatorID", &found) &&
+		nbm_text_eq(found, id);
+}
+
+/* Takes out what the envelope has of an operator. */
+static void
+forget_operator(Editing *e, NbmText id)
+{
+	Values		links = get_links(e);
+	int			n = 0;
+	JsonbContainer *places;
+	JsonbValue	value;
+
+	for (int i = 0; i < links.count; i++)
+		if (!ends_at(&links.items[i], "source", id) &&
+			!ends_at(&links.items[i], "target", id))
+			links.items[n++] = links.items[i];
+	if (n < links.count)
+	{
+		links.count = n;
+		set_links(e, &links);
+	}
+	if (nbm_get_container(envelope_of(e), "operatorPositions", false, &places) &&
+		getKeyJsonValueFromContainer(places, id.str, id.len, &value) != NULL)
+	{
+		nbm_set_jsonb(&value, with_member(places, id, NULL));
+		set_envelope(e, "operatorPositions", &value);
+	}
+}
+
+/* Applies an insert. */
+static void
+edit_insert(Editing *e, JsonbContainer *edit)
+{
+	Place		place = {{0}};
+	int			index = e->count;
+
+	place.run = e->commit->parent.layout.nruns - 1;
+	if (place.run < 0)
+		bad_edit(e, "", "The notebook has no worksheet to insert into.");
+	(void) named_place(e, edit, &index, &place.run);
+	read_value(e, edit, &place);
+	insert_place(e, index, &place);
+}
+
+/* Applies a move. */
+static void
+edit_move(Editing *e, JsonbContainer *edit)
+{
+	int			from = named_item(e, edit, e->kind->item);
+	Place		place = e->places[from];
+	int			index;
+
+	if (!named_place(e, edit, &index, &place.run))
+		bad_edit(e, "", "A move needs \"before\" or \"after\".");
+	remove_place(e, from);
+	insert_place(e, index > from ? index - 1 : index, &place);
+}
+
+/* Applies a delete. */
+static void
+edit_delete(Editing *e, JsonbContainer *edit)
+{
+	int			index = named_item(e, edit, e->kind->item);
+	NbmText		id = e->places[index].item.id[NBM_ID_STRONG];
+
+	if (e->kind == &nbm_workflow && id.str != NULL)
+		forget_operator(e, id);
+	remove_place(e, index);
+}
+
+/* Raises 22023 where the edit has a member that no edit has. */
+static void
+check_members(Editing *e, JsonbContainer *edit)
+{
+	static const char *const names[] = {"op", "before", "after", "value"};
+
+	for (int i = 0; i < JsonContainerSize(edit); i++)
+	{
+		NbmText		key;
+		bool		known;
+
+		nbm_member(edit, i, &key, NULL);
+		known = nbm_key_is(key, e->kind->item) ||
+			(e->kind == &nbm_workflow && (nbm_key_is(key, "links") ||
+										  nbm_key_is(key, "layout")));
+		for (int j = 0; j < lengthof(names); j++)
+			known |= nbm_key_is(key, names[j]);
+		if (!known)
+			bad_edit(e, "", psprintf("An edit has no member \"%.*s\".",
+									 key.len, key.str));
+	}
+}
+
+/* Applies one edit. */
+static void
+apply_edit(Editing *e, JsonbContainer *edit)
+{
+	NbmText		op = {NULL, 0};
+	JsonbValue	links;
+	JsonbValue	layout;
+	bool		has_links;
+	bool		has_layout;
+
+	check_members(e, edit);
+	has_links = nbm_get(edit, "links", &links);
+	has_layout = nbm_get(edit, "layout", &layout);
+	if (nbm_get_string(edit, "op", &op))
+	{
+		if (nbm_key_is(op, "replace"))
+			read_value(e, edit, &e->places[named_item(e, edit, e->kind->item)]);
+		else if (nbm_key_is(op, "insert"))
+			edit_insert(e, edit);
+		else if (nbm_key_is(op, "delete"))
+			edit_delete(e, edit);
+		else if (nbm_key_is(op, "move"))
+			edit_move(e, edit);
+		else
+			bad_edit(e, "op", "It must be replace, insert, delete or move.");
+	}
+	else if (!has_links && !has_layout)
+		bad_edit(e, "", "There is no \"op\".");
+	if (has_links)
+		edit_links(e, &links);
+	if (has_layout)
+		edit_layout(e, &layout);
+}
+
+/* Copies the head's items to a list that can be edited. */
+static void
+start_editing(Editing *e, NbmCommit *commit)
+{
+	const NbmLayout *layout = &commit->parent.layout;
+	int			index = 0;
+
+	memset(e, 0, sizeof(*e));
+	e->commit = commit;
+	e->kind = commit->store.kind;
+	e->room = layout->nitems + 16;
+	e->places = palloc_extended(mul_size(sizeof(Place), e->room),
+								MCXT_ALLOC_HUGE);
+	for (int run = 0; run < layout->nruns; run++)
+		for (int i = 0; i < layout->runs[run]; i++, index++)
+		{
+			e->places[index].item = layout->items[index];
+			e->places[index].run = run;
+			e->places[index].core = NULL;
+		}
+	e->count = index;
+}
+
+/* Gives the inserted items their keys: old ones to those that come back. */
+static void
+identify_new(Editing *e, NbmLayout *layout)
+{
+	NbmCandidate *news = palloc_array(NbmCandidate, Max(e->count, 1));
+	int			count = 0;
+
+	for (int i = 0; i < e->count; i++)
+	{
+		if (layout->items[i].key != 0)
+			continue;
+		news[count].item = &layout->items[i];
+		news[count++].core = &e->places[i].core->root;
+	}
+	nbm_identify(&e->commit->store, &e->commit->parent.layout, NULL, 0, news,
+				 count, e->commit->head.version + 1, &e->commit->next_key);
+}
+
+/* Stores the new envelope and returns its part id. */
+static uint64
+store_envelope(Editing *e)
+{
+	NbmPart		part;
+
+	nbm_check_depth(&e->envelope->root, 0, "$");
+	nbm_part_make(e->envelope, &part);
+	nbm_store_add_parts(&e->commit->store, &part, 1);
+	return part.id;
+}
+
+/*
+ * Makes a version of the head with an edit list applied, all of it or, on
+ * error, nothing.  Returns its number, or the head's where nothing changed.
+ * Raises 22023 where the list has a wrong shape or names what is not there.
+ */
+int32
+nbm_commit_edits(NbmCommit *commit, Jsonb *edits)
+{
+	Editing		e;
+	NbmLayout	layout;
+	JsonbValue	edit;
+
+	start_editing(&e, commit);
+	if (!JB_ROOT_IS_ARRAY(edits) || JB_ROOT_IS_SCALAR(edits))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("edits must be a JSON array")));
+	for (e.number = 0; e.number < JB_ROOT_COUNT(edits); e.number++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		nbm_element(&edits->root, e.number, &edit);
+		if (!nbm_is_object(&edit))
+			bad_edit(&e, "", "An edit must be an object.");
+		apply_edit(&e, edit.val.binary.data);
+	}
+	layout = commit->parent.layout;
+	layout.runs = palloc0_array(int, Max(layout.nruns, 1));
+	layout.nitems = e.count;
+	layout.items = palloc_array(NbmItem, Max(e.count, 1));
+	for (int i = 0; i < e.count; i++)
+	{
+		layout.items[i] = e.places[i].item;
+		layout.runs[e.places[i].run]++;
+	}
+	if (e.new_envelope)
+		layout.envelope = store_envelope(&e);
+	identify_new(&e, &layout);
+	return nbm_commit_layout(commit, &layout);
+}

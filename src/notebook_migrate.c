@@ -1,0 +1,45 @@
+/*
+ * notebook_migrate.c
+ *		The module: its magic and its settings.
+ *
+ * Rooms, and which way the arrows run:
+ *
+ *		sql_*, view		SQL entry points: arguments, results
+ *		mapping			authored mappings, and answers for other pairs
+ *		edit, commit	making versions
+ *		compare			what changed between versions
+ *		identity		which key an item gets
+ *		store			the tables
+ *		document, match, layout, part, jsonb_bytes		plain algorithms
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "store.h"
+
+NBM_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/* The largest document that a writer may store, in kB of jsonb. */
+int			nbm_max_document_size = 128 * 1024;
+
+/* Defines the settings. */
+void
+_PG_init(void)
+{
+	DefineCustomStringVariable("notebook_migrate.author",
+							   "Who is named as the author of new versions and mappings.",
+							   "Empty: the session's user.",
+							   &nbm_author, "", PGC_USERSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("notebook_migrate.max_document_size",
+							"The largest document that can be stored.",
+							NULL, &nbm_max_document_size, 128 * 1024, 1,
+							1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("notebook_migrate");
+}

@@ -1,0 +1,1225 @@
+/*
+ * store.c
+ *		The store's tables: the only room that knows them.
+ *
+ * Everything goes through SPI with the caller's rights, so that grants and
+ * row-level security hold.  Texts are qualified throughout; plans are
+ * prepared once a backend and kept, as generic plans, and index scans are
+ * preferred while they are planned: a plan made on a nearly empty table must
+ * not scan it when it has grown.
+ *
+ * Between nbm_store_begin() and nbm_store_end() memory is SPI's, and is
+ * freed at the end; results that outlive it are allocated by the caller in a
+ * context of its own.  Writers hold the lock on the document's head row from
+ * nbm_store_lock() to the end of their transaction; so what they read of the
+ * document afterwards does not change under them.
+ */
+#include "postgres.h"
+
+#include "access/toast_compression.h"
+#include "access/toast_internals.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "store.h"
+
+/* Bodies from this size on, and too small for TOAST, are compressed here. */
+#define COMPRESS_MIN 200
+#define COMPRESS_MAX 2000
+/* Rows fetched from a cursor at a time. */
+#define FETCH_ROWS 64
+
+#define EQ " OPERATOR(pg_catalog.=) "
+#define LE " OPERATOR(pg_catalog.<=) "
+
+typedef enum QueryId
+{
+	Q_HEAD,
+	Q_LOCK,
+	Q_CREATE,
+	Q_CREATE_WITH_ID,
+	Q_ADVANCE,
+	Q_RENAME,
+	Q_DELETE_HEAD,
+	Q_DELETE_VERSIONS,
+	Q_DELETE_PARTS,
+	Q_DELETE_REMOVED,
+	Q_DELETE_MAPPINGS,
+	Q_VERSION_AT,
+	Q_VERSION,
+	Q_EQUAL_VERSIONS,
+	Q_KEEP,
+	Q_VERSIONS,
+	Q_ADD_VERSION,
+	Q_PARTS,
+	Q_DIGESTS,
+	Q_ADD_PART,
+	Q_ALL_PARTS,
+	Q_REMOVED,
+	Q_ADD_REMOVED,
+	Q_NEXT_MAPPING,
+	Q_ADD_MAPPING,
+	Q_MAPPINGS,
+	Q_MAPPING_CONTENT,
+	Q_MAPPED_PAIRS,
+	Q_IDS,
+	QUERIES
+} QueryId;
+
+#define MAX_ARGS 18
+
+typedef struct StoreQuery
+{
+	const char *text;			/* %1$s: kind, %2$s: item */
+	int			nargs;
+	Oid			types[MAX_ARGS];
+} StoreQuery;
+
+/* The same texts serve both kinds of document. */
+static const StoreQuery queries[QUERIES] =
+{
+	[Q_HEAD] = {
+		"SELECT version, next_key, created_at, updated_at"
+		" FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_LOCK] = {
+		"SELECT version, next_key, created_at, updated_at"
+		" FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		" FOR NO KEY UPDATE",
+		1, {INT8OID}
+	},
+	[Q_CREATE] = {
+		"INSERT INTO notebook_migrate.%1$s_head"
+		" (name, version, next_key, created_at, updated_at)"
+		" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+		" RETURNING %1$s_id",
+		5, {TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+	[Q_CREATE_WITH_ID] = {
+		"INSERT INTO notebook_migrate.%1$s_head"
+		" (name, version, next_key, created_at, updated_at, %1$s_id)"
+		" VALUES ($1, $2, $3, $4, $5, $6)",
+		6, {TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
+	},
+	[Q_ADVANCE] = {
+		"UPDATE notebook_migrate.%1$s_head"
+		" SET version = $2, next_key = $3, updated_at = $4"
+		" WHERE %1$s_id" EQ "$1",
+		4, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID}
+	},
+	[Q_RENAME] = {
+		"UPDATE notebook_migrate.%1$s_head SET name = $2, updated_at = $3"
+		" WHERE %1$s_id" EQ "$1",
+		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
+	},
+	[Q_DELETE_HEAD] = {
+		"DELETE FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_DELETE_VERSIONS] = {
+		"DELETE FROM notebook_migrate.%1$s_version WHERE %1$s_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_DELETE_PARTS] = {
+		"DELETE FROM notebook_migrate.%1$s_part WHERE %1$s_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_DELETE_REMOVED] = {
+		"DELETE FROM notebook_migrate.%1$s_removed WHERE %1$s_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_DELETE_MAPPINGS] = {
+		"DELETE FROM notebook_migrate.mapping WHERE %1$s_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_VERSION_AT] = {
+		"SELECT version FROM notebook_migrate.%1$s_version"
+		" WHERE %1$s_id" EQ "$1 AND created_at" LE "$2"
+		" ORDER BY version DESC LIMIT 1",
+		2, {INT8OID, TIMESTAMPTZOID}
+	},
+	[Q_VERSION] = {
+		"SELECT v.version, v.keyframe, v.digest, v.layout_bytes, k.layout_bytes"
+		" FROM notebook_migrate.%1$s_version v"
+		" LEFT JOIN notebook_migrate.%1$s_version k"
+		" ON k.%1$s_id" EQ "$1 AND k.version" EQ "v.keyframe"
+		" AND v.keyframe OPERATOR(pg_catalog.<>) v.version"
+		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "$2",
+		2, {INT8OID, INT4OID}
+	},
+	[Q_EQUAL_VERSIONS] = {
+		"SELECT v.version FROM notebook_migrate.%1$s_version v"
+		" JOIN notebook_migrate.%1$s_version w ON w.%1$s_id" EQ "$1"
+		" AND w.version" EQ "$2 AND w.digest" EQ "v.digest"
+		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "ANY ($3)",
+		3, {INT8OID, INT4OID, INT4ARRAYOID}
+	},
+	[Q_KEEP] = {
+		"SELECT 1 FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		" FOR KEY SHARE",
+		1, {INT8OID}
+	},
+	[Q_VERSIONS] = {
+		"SELECT version, keyframe, digest, layout_bytes"
+		" FROM notebook_migrate.%1$s_version WHERE %1$s_id" EQ "$1"
+		" ORDER BY version",
+		1, {INT8OID}
+	},
+	[Q_ADD_VERSION] = {
+		"INSERT INTO notebook_migrate.%1$s_version VALUES"
+		" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+		" $13, $14, $15, $16)",
+		16, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
+			INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID,
+		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID}
+	},
+	[Q_PARTS] = {
+		"SELECT part_id, body, bytes FROM notebook_migrate.%1$s_part"
+		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "ANY ($2)",
+		2, {INT8OID, INT8ARRAYOID}
+	},
+	[Q_DIGESTS] = {
+		"SELECT part_id, digest FROM notebook_migrate.%1$s_part"
+		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "ANY ($2)",
+		2, {INT8OID, INT8ARRAYOID}
+	},
+	[Q_ADD_PART] = {
+		"INSERT INTO notebook_migrate.%1$s_part"
+		" (%1$s_id, part_id, digest, body, bytes) VALUES ($1, $2, $3, $4, $5)",
+		5, {INT8OID, INT8OID, BYTEAOID, JSONBOID, BYTEAOID}
+	},
+	[Q_ALL_PARTS] = {
+		"SELECT part_id, digest, body, bytes"
+		" FROM notebook_migrate.%1$s_part WHERE %1$s_id" EQ "$1"
+		" ORDER BY part_id",
+		1, {INT8OID}
+	},
+	[Q_REMOVED] = {
+		"SELECT item FROM notebook_migrate.%1$s_removed WHERE %1$s_id" EQ "$1"
+		" ORDER BY version DESC, %2$s_key",
+		1, {INT8OID}
+	},
+	[Q_ADD_REMOVED] = {
+		"INSERT INTO notebook_migrate.%1$s_removed"
+		" (%1$s_id, %2$s_key, version, item) VALUES ($1, $2, $3, $4)",
+		4, {INT8OID, INT4OID, INT4OID, BYTEAOID}
+	},
+	[Q_NEXT_MAPPING] = {
+		"UPDATE notebook_migrate.notebook_head"
+		" SET next_mapping = next_mapping OPERATOR(pg_catalog.+) 1"
+		" WHERE notebook_id" EQ "$1"
+		" RETURNING next_mapping OPERATOR(pg_catalog.-) 1",
+		1, {INT8OID}
+	},
+	[Q_ADD_MAPPING] = {
+		"INSERT INTO notebook_migrate.mapping (mapping_id, notebook_id,"
+		" notebook_version, workflow_id, workflow_version, created_at,"
+		" origin, author, content)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		9, {INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID,
+		TEXTOID, TEXTOID, JSONBOID}
+	},
+	[Q_MAPPINGS] = {
+		"SELECT mapping_id, notebook_version, workflow_version"
+		" FROM notebook_migrate.mapping"
+		" WHERE notebook_id" EQ "$1 AND workflow_id" EQ "$2"
+		" ORDER BY mapping_id DESC",
+		2, {INT8OID, INT8OID}
+	},
+	[Q_MAPPING_CONTENT] = {
+		"SELECT content FROM notebook_migrate.mapping"
+		" WHERE notebook_id" EQ "$1 AND mapping_id" EQ "$2",
+		2, {INT8OID, INT8OID}
+	},
+	[Q_MAPPED_PAIRS] = {
+		"SELECT DISTINCT notebook_id, workflow_id"
+		" FROM notebook_migrate.mapping"
+		" WHERE ($1 IS NULL OR notebook_id" EQ "$1)"
+		" AND ($2 IS NULL OR workflow_id" EQ "$2) ORDER BY 1, 2",
+		2, {INT8OID, INT8OID}
+	},
+	[Q_IDS] = {
+		"SELECT %1$s_id FROM notebook_migrate.%1$s_head ORDER BY 1",
+		0, {0}
+	},
+};
+
+static SPIPlanPtr plans[NBM_KINDS][QUERIES];
+
+/* Is this backend deleting a document's history with the document? */
+static bool deleting = false;
+
+/* The setting notebook_migrate.author; empty: session_user. */
+char	   *nbm_author = NULL;
+
+/*
+ * Opens the store for a call: SPI, a search path that nobody can set traps
+ * in, and index scans preferred.  Returns what nbm_store_end() takes; on
+ * error the end of the (sub)transaction undoes it all.
+ */
+int
+nbm_store_begin(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	(void) set_config_option("enable_seqscan", "off",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	return level;
+}
+
+/* Closes the store; memory allocated since it was opened is freed. */
+void
+nbm_store_end(int guc_level)
+{
+	SPI_finish();
+	AtEOXact_GUC(false, guc_level);
+}
+
+/* Raises 02000: there is no such document. */
+void
+nbm_store_no_document(const NbmStore *store)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA),
+			 errmsg("%s " INT64_FORMAT " does not exist",
+					store->kind->name, store->id)));
+}
+
+/* The kept plan of a query, prepared at first use. */
+static SPIPlanPtr
+plan_of(const NbmKind *kind, QueryId id)
+{
+	const StoreQuery *query = &queries[id];
+	SPIPlanPtr *plan = &plans[kind->number][id];
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	fresh;
+
+		fresh = SPI_prepare_cursor(psprintf(query->text, kind->name, kind->item),
+								   query->nargs,
+								   (Oid *) query->types,
+								   CURSOR_OPT_GENERIC_PLAN);
+		if (fresh == NULL)
+			elog(ERROR, "could not prepare query %d: %s", id,
+				 SPI_result_code_string(SPI_result));
+		SPI_keepplan(fresh);
+		*plan = fresh;
+	}
+	return *plan;
+}
+
+/* Runs a query; the rows, if any, are in SPI_tuptable. */
+static uint64
+run(const NbmStore *store, QueryId id, Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_plan(plan_of(store->kind, id), values,
+										  nulls, store->read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "query %d failed: %s", id, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* A column, counted from 1, of a row of the last result. */
+static Datum
+column(uint64 row, int number, bool *is_null)
+{
+	bool		null;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, number, &null);
+
+	if (is_null != NULL)
+		*is_null = null;
+	else if (null)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unexpected NULL in a table of the store")));
+	return value;
+}
+
+/* Raises XX001: something in the store is not as it was stored. */
+static void
+damaged(const NbmStore *store, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("%s of %s " INT64_FORMAT " is damaged", what,
+					store->kind->name, store->id),
+			 errhint("store_verify() lists what is damaged.")));
+}
+
+/* Reads or locks the head row. */
+static void
+read_head(const NbmStore *store, QueryId query, NbmHead *head)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+
+	if (run(store, query, values, NULL) == 0)
+		nbm_store_no_document(store);
+	head->version = DatumGetInt32(column(0, 1, NULL));
+	head->next_key = DatumGetInt32(column(0, 2, NULL));
+	head->created_at = DatumGetTimestampTz(column(0, 3, NULL));
+	head->updated_at = DatumGetTimestampTz(column(0, 4, NULL));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Reads the head row; raises 02000 where there is none. */
+void
+nbm_store_head(const NbmStore *store, NbmHead *head)
+{
+	read_head(store, Q_HEAD, head);
+}
+
+/*
+ * Locks the head row against other writers until the end of the transaction
+ * and reads it as it is then.  Raises 02000 where there is none, 40001 where
+ * the transaction's snapshot is older than the row.
+ */
+void
+nbm_store_lock(const NbmStore *store, NbmHead *head)
+{
+	read_head(store, Q_LOCK, head);
+}
+
+/*
+ * Makes the head row of a new document and returns its id: the one given, or
+ * else the next that is free.  Raises 23505 where the one given is taken.
+ */
+int64
+nbm_store_create(const NbmKind *kind, const int64 *id, const char *name,
+				 const NbmHead *head)
+{
+	NbmStore	store = {kind, id ? *id : 0, false};
+	char		nulls[] = "      ";
+	Datum		values[6] = {
+		name ? CStringGetTextDatum(name) : (Datum) 0,
+		Int32GetDatum(head->version), Int32GetDatum(head->next_key),
+		TimestampTzGetDatum(head->created_at),
+		TimestampTzGetDatum(head->updated_at), Int64GetDatum(store.id)
+	};
+
+	if (name == NULL)
+		nulls[0] = 'n';
+	if (id != NULL)
+	{
+		run(&store, Q_CREATE_WITH_ID, values, nulls);
+		return *id;
+	}
+	/* ids that somebody chose may be in the sequence's way */
+	while (run(&store, Q_CREATE, values, nulls) == 0)
+		CHECK_FOR_INTERRUPTS();
+	return DatumGetInt64(column(0, 1, NULL));
+}
+
+/* Keeps the document from being deleted until the end of the transaction. */
+void
+nbm_store_keep(const NbmStore *store)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+
+	if (run(store, Q_KEEP, values, NULL) == 0)
+		nbm_store_no_document(store);
+}
+
+/* Sets the name (NULL: none) and the time of the last change. */
+void
+nbm_store_rename(const NbmStore *store, const char *name, TimestampTz at)
+{
+	Datum		values[3] = {
+		Int64GetDatum(store->id),
+		name ? CStringGetTextDatum(name) : (Datum) 0,
+		TimestampTzGetDatum(at)
+	};
+
+	run(store, Q_RENAME, values, name ? NULL : " n ");
+}
+
+/* Deletes a document; the trigger on its head row deletes the rest. */
+void
+nbm_store_delete(const NbmStore *store)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+
+	run(store, Q_DELETE_HEAD, values, NULL);
+}
+
+/* Deletes the versions, parts and mappings of a document. */
+void
+nbm_store_delete_contents(const NbmStore *store)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	bool		outer = deleting;
+
+	deleting = true;
+	PG_TRY();
+	{
+		run(store, Q_DELETE_VERSIONS, values, NULL);
+		run(store, Q_DELETE_PARTS, values, NULL);
+		run(store, Q_DELETE_REMOVED, values, NULL);
+		run(store, Q_DELETE_MAPPINGS, values, NULL);
+	}
+	PG_FINALLY();
+	{
+		deleting = outer;
+	}
+	PG_END_TRY();
+}
+
+/* Is the history being deleted together with its document? */
+bool
+nbm_store_is_deleting(void)
+{
+	return deleting;
+}
+
+/* The newest version at a time; raises 02000 where there is none. */
+int32
+nbm_store_version_at(const NbmStore *store, TimestampTz at)
+{
+	Datum		values[2] = {Int64GetDatum(store->id), TimestampTzGetDatum(at)};
+
+	if (run(store, Q_VERSION_AT, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("%s " INT64_FORMAT " has no version at %s",
+						store->kind->name, store->id,
+						timestamptz_to_str(at))));
+	return DatumGetInt32(column(0, 1, NULL));
+}
+
+/* A version as it was asked for: NULL means the head.  Raises 02000. */
+int32
+nbm_store_resolve(const NbmStore *store, bool is_null, int32 version)
+{
+	NbmHead		head;
+
+	if (!is_null)
+		return version;
+	nbm_store_head(store, &head);
+	return head.version;
+}
+
+/* Copies a digest out of a column; all zeros where it is none. */
+static void
+copy_digest(Datum value, uint8 *digest)
+{
+	bytea	   *bytes = DatumGetByteaPP(value);
+
+	memset(digest, 0, NBM_DIGEST_LEN);
+	if (VARSIZE_ANY_EXHDR(bytes) == NBM_DIGEST_LEN)
+		memcpy(digest, VARDATA_ANY(bytes), NBM_DIGEST_LEN);
+}
+
+/*
+ * Which of some versions have the digest of the given one?  Sets is_equal for
+ * each.
+ */
+void
+nbm_store_equal_versions(const NbmStore *store, int32 version,
+						 const int32 *versions, int count, bool *is_equal)
+{
+	Datum	   *elements = palloc_array(Datum, Max(count, 1));
+	Datum		values[3] = {Int64GetDatum(store->id), Int32GetDatum(version)};
+	uint64		rows;
+
+	for (int i = 0; i < count; i++)
+	{
+		elements[i] = Int32GetDatum(versions[i]);
+		is_equal[i] = false;
+	}
+	values[2] = PointerGetDatum(construct_array(elements, count, INT4OID,
+												sizeof(int32), true,
+												TYPALIGN_INT));
+	rows = run(store, Q_EQUAL_VERSIONS, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int32		found = DatumGetInt32(column(row, 1, NULL));
+
+		for (int i = 0; i < count; i++)
+			is_equal[i] |= versions[i] == found;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Reads a version and its keyframe.  Raises 02000 where there is none, XX001
+ * where it is damaged.
+ */
+void
+nbm_store_version(const NbmStore *store, int32 version, NbmVersion *result)
+{
+	Datum		values[2] = {Int64GetDatum(store->id), Int32GetDatum(version)};
+	bytea	   *layout;
+	bytea	   *keyframe;
+	bool		is_null;
+	bool		is_sound;
+	Datum		value;
+
+	if (run(store, Q_VERSION, values, NULL) == 0)
+	{
+		NbmHead		head;
+
+		nbm_store_head(store, &head);
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("%s " INT64_FORMAT " has no version %d",
+						store->kind->name, store->id, version),
+				 errdetail("Its newest version is %d.", head.version)));
+	}
+	result->version = version;
+	result->keyframe = DatumGetInt32(column(0, 2, NULL));
+	copy_digest(column(0, 3, NULL), result->digest);
+	layout = DatumGetByteaPCopy(column(0, 4, NULL));
+	value = column(0, 5, &is_null);
+	if (is_null && result->keyframe != version)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s " INT64_FORMAT " has lost version %d, on which version %d builds",
+						store->kind->name, store->id, result->keyframe, version)));
+	if (is_null)
+	{
+		is_sound = nbm_layout_decode(layout, &result->layout);
+		result->base = result->layout;
+		result->keyframe_size = VARSIZE_ANY(layout);
+	}
+	else
+	{
+		keyframe = DatumGetByteaPCopy(value);
+		is_sound = nbm_layout_decode(keyframe, &result->base) &&
+			nbm_layout_decode_delta(layout, &result->base, &result->layout);
+		result->keyframe_size = VARSIZE_ANY(keyframe);
+	}
+	if (!is_sound)
+		damaged(store, psprintf("version %d", version));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Memory for walking along the versions: what is read of a version lives
+ * until the second next one is read, and so does a keyframe.
+ */
+typedef struct WalkMemory
+{
+	MemoryContext contexts[2];
+	int			current;
+} WalkMemory;
+
+/* Makes the walk's two contexts. */
+static void
+walk_memory_init(WalkMemory *memory)
+{
+	for (int i = 0; i < 2; i++)
+		memory->contexts[i] = AllocSetContextCreate(CurrentMemoryContext,
+													"notebook_migrate versions",
+													ALLOCSET_DEFAULT_SIZES);
+	memory->current = 0;
+}
+
+/* Frees the older of the two and hands it out for what is read next. */
+static MemoryContext
+walk_memory_next(WalkMemory *memory)
+{
+	memory->current = 1 - memory->current;
+	MemoryContextReset(memory->contexts[memory->current]);
+	return memory->contexts[memory->current];
+}
+
+/*
+ * Reads a row of Q_VERSIONS on top of the row before; false where its layout
+ * is damaged.
+ */
+static bool
+read_walked(uint64 row, NbmVersion *version, WalkMemory *keyframes,
+			WalkMemory *deltas)
+{
+	MemoryContext outer;
+	bool		is_keyframe;
+	bool		is_sound;
+
+	version->version = DatumGetInt32(column(row, 1, NULL));
+	version->keyframe = DatumGetInt32(column(row, 2, NULL));
+	is_keyframe = version->keyframe == version->version;
+	outer = MemoryContextSwitchTo(walk_memory_next(is_keyframe ? keyframes :
+												   deltas));
+	copy_digest(column(row, 3, NULL), version->digest);
+	if (is_keyframe)
+	{
+		is_sound = nbm_layout_decode(DatumGetByteaPCopy(column(row, 4, NULL)),
+									 &version->base);
+		version->layout = version->base;
+	}
+	else
+		is_sound = nbm_layout_decode_delta(DatumGetByteaPCopy(column(row, 4, NULL)),
+										   &version->base, &version->layout);
+	MemoryContextSwitchTo(outer);
+	return is_sound;
+}
+
+/*
+ * Calls visit for each version, oldest first.  What it is given lives until
+ * the call after the next; is_sound is false where the layout could not be
+ * read, and must not be used.
+ */
+void
+nbm_store_each_version(const NbmStore *store, NbmVersionVisit visit, void *arg)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	Portal		portal = SPI_cursor_open(NULL, plan_of(store->kind, Q_VERSIONS),
+										 values, NULL, store->read_only);
+	NbmVersion	version = {0};
+	WalkMemory	keyframes;
+	WalkMemory	deltas;
+	uint64		count;
+
+	walk_memory_init(&keyframes);
+	walk_memory_init(&deltas);
+	do
+	{
+		SPITupleTable *rows;
+
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			bool		is_sound;
+
+			CHECK_FOR_INTERRUPTS();
+			SPI_tuptable = rows;	/* visit may have run queries */
+			is_sound = read_walked(i, &version, &keyframes, &deltas);
+			visit(store, &version, is_sound, arg);
+		}
+		SPI_freetuptable(rows);
+	} while (count == FETCH_ROWS);
+	SPI_cursor_close(portal);
+}
+
+/* Calls visit for each part, in the order of their ids, one at a time. */
+void
+nbm_store_each_part(const NbmStore *store, NbmPartVisit visit, void *arg)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	Portal		portal = SPI_cursor_open(NULL, plan_of(store->kind, Q_ALL_PARTS),
+										 values, NULL, store->read_only);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "notebook_migrate part",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext outer = MemoryContextSwitchTo(scratch);
+
+	for (;;)
+	{
+		NbmPart		part;
+		Datum		bytes;
+		bool		no_bytes;
+
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, 1);
+		if (SPI_processed == 0)
+			break;
+		part.id = (uint64) DatumGetInt64(column(0, 1, NULL));
+		copy_digest(column(0, 2, NULL), part.digest);
+		part.body = DatumGetJsonbPCopy(column(0, 3, NULL));
+		bytes = column(0, 4, &no_bytes);
+		part.bytes = no_bytes ? NULL : DatumGetByteaPCopy(bytes);
+		SPI_freetuptable(SPI_tuptable);
+		visit(store, &part, arg);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(outer);
+	SPI_cursor_close(portal);
+}
+
+/* Who is writing: the setting, or else the session's user. */
+static Datum
+author_datum(void)
+{
+	if (nbm_author != NULL && nbm_author[0] != '\0')
+		return CStringGetTextDatum(nbm_author);
+	return CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+}
+
+/* A digest as a bytea of the current context. */
+static Datum
+digest_datum(const uint8 *digest)
+{
+	bytea	   *bytes = palloc(VARHDRSZ + NBM_DIGEST_LEN);
+
+	SET_VARSIZE(bytes, VARHDRSZ + NBM_DIGEST_LEN);
+	memcpy(VARDATA(bytes), digest, NBM_DIGEST_LEN);
+	return PointerGetDatum(bytes);
+}
+
+/*
+ * The layout's bytes: a delta against the parent's keyframe or, where that
+ * has grown too far from it, a new keyframe.  Deltas grow with their distance
+ * from the keyframe, by about the same each time; the sum of all is least
+ * where a new keyframe costs as much as the deltas since the last one, which
+ * is about half of (newest delta) x (how many).
+ */
+static bytea *
+choose_layout(const NbmVersion *parent, const NbmNewVersion *version,
+			  int32 *keyframe)
+{
+	bytea	   *delta;
+
+	if (parent != NULL)
+	{
+		uint64		since = version->version - parent->keyframe;
+
+		delta = nbm_layout_encode_delta(version->layout, &parent->base);
+		*keyframe = parent->keyframe;
+		if (VARSIZE(delta) * since / 2 < (uint64) parent->keyframe_size)
+			return delta;
+	}
+	*keyframe = version->version;
+	return nbm_layout_encode(version->layout);
+}
+
+/*
+ * Adds a version on its parent (NULL: the first one) and, where there is a
+ * parent, moves the head.  The caller holds the head's lock, or has just made
+ * it.
+ */
+void
+nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
+					  NbmNewVersion *version)
+{
+	char		nulls[] = "                ";
+	Datum		values[16];
+	int32		keyframe;
+	bytea	   *layout = choose_layout(parent, version, &keyframe);
+
+	values[0] = Int64GetDatum(store->id);
+	values[1] = Int32GetDatum(version->version);
+	values[2] = Int32GetDatum(parent ? parent->version : 0);
+	if (parent == NULL)
+		nulls[2] = 'n';
+	values[3] = TimestampTzGetDatum(version->created_at);
+	values[4] = Int32GetDatum(keyframe);
+	values[5] = Int32GetDatum(version->layout->nitems);
+	for (int i = 0; i < NBM_COUNTS; i++)
+		values[6 + i] = Int32GetDatum(version->counts[i]);
+	values[12] = author_datum();
+	values[13] = version->message ? CStringGetTextDatum(version->message) : 0;
+	if (version->message == NULL)
+		nulls[13] = 'n';
+	values[14] = digest_datum(version->digest);
+	values[15] = PointerGetDatum(layout);
+	run(store, Q_ADD_VERSION, values, nulls);
+	if (parent != NULL)
+	{
+		values[2] = Int32GetDatum(version->next_key);
+		run(store, Q_ADVANCE, values, NULL);
+	}
+}
+
+/* An array of part ids, as a datum of the current context. */
+static Datum
+ids_datum(const uint64 *ids, int count)
+{
+	Datum	   *elements = palloc_array(Datum, Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum((int64) ids[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID,
+										   sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+/*
+ * A body as it goes into the row: what TOAST would leave alone, since the row
+ * is short, is compressed here where that saves something.
+ */
+static Datum
+body_datum(Jsonb *body)
+{
+	Datum		value = PointerGetDatum(body);
+	Datum		packed;
+#ifdef USE_LZ4
+	char		method = TOAST_LZ4_COMPRESSION;
+#else
+	char		method = TOAST_PGLZ_COMPRESSION;
+#endif
+
+	if (VARSIZE(body) < COMPRESS_MIN || VARSIZE(body) > COMPRESS_MAX)
+		return value;
+	packed = toast_compress_datum(value, method);
+	return DatumGetPointer(packed) == NULL ? value : packed;
+}
+
+/* Writes one part. */
+static void
+add_part(const NbmStore *store, const NbmPart *part)
+{
+	Datum		values[5] = {
+		Int64GetDatum(store->id), Int64GetDatum((int64) part->id),
+		digest_datum(part->digest), body_datum(part->body),
+		PointerGetDatum(part->bytes)
+	};
+
+	run(store, Q_ADD_PART, values, part->bytes ? NULL : "    n");
+}
+
+/* qsort comparator of pointers to parts: by id, then by digest. */
+static int
+part_cmp(const void *a, const void *b)
+{
+	const NbmPart *pa = *(NbmPart *const *) a;
+	const NbmPart *pb = *(NbmPart *const *) b;
+
+	if (pa->id != pb->id)
+		return pa->id < pb->id ? -1 : 1;
+	return memcmp(pa->digest, pb->digest, NBM_DIGEST_LEN);
+}
+
+/*
+ * Looks which of the parts, sorted by id, the store has already.  A part
+ * whose id another digest has gets the next one; true where that happened, so
+ * that the caller must sort and look again.
+ */
+static bool
+find_parts(const NbmStore *store, NbmPart **sorted, int count, bool *found)
+{
+	uint64	   *ids = palloc_array(uint64, Max(count, 1));
+	bool		moved = false;
+	Datum		values[2];
+	uint64		rows;
+
+	for (int i = 0; i < count; i++)
+	{
+		ids[i] = sorted[i]->id;
+		found[i] = i > 0 && part_cmp(&sorted[i - 1], &sorted[i]) == 0;
+		if (i > 0 && !found[i] && sorted[i - 1]->id == ids[i])
+		{
+			sorted[i]->id++;
+			return true;
+		}
+	}
+	values[0] = Int64GetDatum(store->id);
+	values[1] = ids_datum(ids, count);
+	rows = run(store, Q_DIGESTS, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		uint64		id = (uint64) DatumGetInt64(column(row, 1, NULL));
+		uint8		digest[NBM_DIGEST_LEN];
+		int			low = 0;
+		int			high = count;
+
+		copy_digest(column(row, 2, NULL), digest);
+		while (low < high)
+		{
+			int			middle = (low + high) / 2;
+
+			if (ids[middle] < id)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		for (; low < count && ids[low] == id; low++)
+		{
+			found[low] = true;
+			if (memcmp(sorted[low]->digest, digest, NBM_DIGEST_LEN) == 0)
+				continue;
+			sorted[low]->id++;
+			moved = true;
+		}
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return moved;
+}
+
+/*
+ * Stores those of the parts that the document has not yet.  A part's id may
+ * change: read it afterwards.  The caller holds the head's lock.
+ */
+void
+nbm_store_add_parts(const NbmStore *store, NbmPart *parts, int count)
+{
+	NbmPart   **sorted = palloc_array(NbmPart *, Max(count, 1));
+	bool	   *found = palloc_array(bool, Max(count, 1));
+	int			probes = 0;
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < count; i++)
+		sorted[i] = &parts[i];
+	do
+	{
+		if (probes++ > NBM_MAX_PROBES)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("too many parts of %s " INT64_FORMAT " share one id",
+							store->kind->name, store->id)));
+		qsort(sorted, count, sizeof(NbmPart *), part_cmp);
+	} while (find_parts(store, sorted, count, found));
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!found[i])
+			add_part(store, sorted[i]);
+	}
+}
+
+/* A wanted body: its part, and the body once it is fetched. */
+typedef struct BodyEntry
+{
+	uint64		part;
+	Jsonb	   *body;
+} BodyEntry;
+
+/* Bodies of parts, by id. */
+struct NbmBodies
+{
+	HTAB	   *entries;
+};
+
+/* An empty set of bodies, in the current context. */
+NbmBodies *
+nbm_bodies_create(void)
+{
+	NbmBodies  *bodies = palloc_object(NbmBodies);
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(uint64);
+	control.entrysize = sizeof(BodyEntry);
+	control.hcxt = CurrentMemoryContext;
+	bodies->entries = hash_create("notebook_migrate bodies", 256, &control,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return bodies;
+}
+
+/* Asks for a body; nbm_bodies_fetch() gets it. */
+void
+nbm_bodies_want(NbmBodies *bodies, uint64 part)
+{
+	bool		found;
+	BodyEntry  *entry = hash_search(bodies->entries, &part, HASH_ENTER, &found);
+
+	if (!found)
+		entry->body = NULL;
+}
+
+/* Asks for all bodies of a layout. */
+void
+nbm_bodies_want_layout(NbmBodies *bodies, const NbmLayout *layout)
+{
+	nbm_bodies_want(bodies, layout->envelope);
+	for (int i = 0; i < layout->nitems; i++)
+	{
+		nbm_bodies_want(bodies, layout->items[i].core);
+		for (int j = 0; j < layout->items[i].noutputs; j++)
+			nbm_bodies_want(bodies, layout->items[i].outputs[j].part);
+	}
+}
+
+/* Fetches the bodies that were asked for and are not there yet. */
+void
+nbm_bodies_fetch(NbmBodies *bodies, const NbmStore *store)
+{
+	long		wanted = hash_get_num_entries(bodies->entries);
+	uint64	   *ids = palloc_array(uint64, Max(wanted, 1));
+	int			count = 0;
+	HASH_SEQ_STATUS scan;
+	BodyEntry  *entry;
+	Datum		values[2];
+	uint64		rows;
+
+	hash_seq_init(&scan, bodies->entries);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (entry->body == NULL)
+			ids[count++] = entry->part;
+	if (count == 0)
+		return;
+	values[0] = Int64GetDatum(store->id);
+	values[1] = ids_datum(ids, count);
+	rows = run(store, Q_PARTS, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Datum		value;
+		Jsonb	   *body;
+		uint64		part;
+		bool		no_bytes;
+
+		CHECK_FOR_INTERRUPTS();
+		part = (uint64) DatumGetInt64(column(row, 1, NULL));
+		entry = hash_search(bodies->entries, &part, HASH_FIND, NULL);
+		body = DatumGetJsonbPCopy(column(row, 2, NULL));
+		value = column(row, 3, &no_bytes);
+		if (!no_bytes)
+			body = nbm_part_body(body, DatumGetByteaPP(value));
+		if (body == NULL || !JsonContainerIsObject(&body->root))
+			damaged(store, psprintf("part " INT64_FORMAT, (int64) part));
+		entry->body = body;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * The body of a part that was fetched; it belongs to the set.  Raises XX001
+ * where the store has lost it.  Fits NbmBodyLookup.
+ */
+Jsonb *
+nbm_bodies_get(void *bodies, uint64 part)
+{
+	BodyEntry  *entry = hash_search(((NbmBodies *) bodies)->entries, &part,
+									HASH_FIND, NULL);
+
+	if (entry == NULL || entry->body == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the store has lost part " INT64_FORMAT, (int64) part),
+				 errhint("store_verify() lists what is damaged.")));
+	return entry->body;
+}
+
+/* All items that were ever removed from the document, newest first. */
+NbmItem *
+nbm_store_removed(const NbmStore *store, int *count)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	uint64		rows = run(store, Q_REMOVED, values, NULL);
+	NbmItem    *items = palloc_extended(mul_size(sizeof(NbmItem), Max(rows, 1)),
+										MCXT_ALLOC_HUGE);
+
+	for (uint64 row = 0; row < rows; row++)
+		if (!nbm_item_decode(DatumGetByteaPCopy(column(row, 1, NULL)),
+							 &items[row]))
+			damaged(store, "a removed item");
+	SPI_freetuptable(SPI_tuptable);
+	*count = (int) rows;
+	return items;
+}
+
+/* Notes an item that version, the last one with it, had and the next has not. */
+void
+nbm_store_add_removed(const NbmStore *store, const NbmItem *item,
+					  int32 version)
+{
+	Datum		values[4] = {
+		Int64GetDatum(store->id), Int32GetDatum(item->key),
+		Int32GetDatum(version), PointerGetDatum(nbm_item_encode(item))
+	};
+
+	run(store, Q_ADD_REMOVED, values, NULL);
+}
+
+/* Adds an authored mapping and returns its id, which its notebook counts. */
+int64
+nbm_store_add_mapping(int64 notebook_id, int64 workflow_id,
+					  NbmMappingRow *row, const char *origin)
+{
+	NbmStore	store = {&nbm_notebook, notebook_id, false};
+	Datum		values[9] = {Int64GetDatum(notebook_id)};
+
+	if (run(&store, Q_NEXT_MAPPING, values, NULL) == 0)
+		nbm_store_no_document(&store);
+	row->mapping_id = DatumGetInt64(column(0, 1, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	values[0] = Int64GetDatum(row->mapping_id);
+	values[1] = Int64GetDatum(notebook_id);
+	values[2] = Int32GetDatum(row->notebook_version);
+	values[3] = Int64GetDatum(workflow_id);
+	values[4] = Int32GetDatum(row->workflow_version);
+	values[5] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[6] = CStringGetTextDatum(origin);
+	values[7] = author_datum();
+	values[8] = PointerGetDatum(row->content);
+	run(&store, Q_ADD_MAPPING, values, NULL);
+	return row->mapping_id;
+}
+
+/* All authored mappings of a pair of documents, newest first, no contents. */
+NbmMappingRow *
+nbm_store_mappings(int64 notebook_id, int64 workflow_id, int *count)
+{
+	NbmStore	store = {&nbm_notebook, notebook_id, true};
+	Datum		values[2] = {
+		Int64GetDatum(notebook_id), Int64GetDatum(workflow_id)
+	};
+	uint64		rows = run(&store, Q_MAPPINGS, values, NULL);
+	NbmMappingRow *result = palloc_array(NbmMappingRow, Max(rows, 1));
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		result[row].mapping_id = DatumGetInt64(column(row, 1, NULL));
+		result[row].notebook_version = DatumGetInt32(column(row, 2, NULL));
+		result[row].workflow_version = DatumGetInt32(column(row, 3, NULL));
+		result[row].content = NULL;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	*count = (int) rows;
+	return result;
+}
+
+/* The content of an authored mapping. */
+Jsonb *
+nbm_store_mapping_content(int64 notebook_id, int64 mapping_id)
+{
+	NbmStore	store = {&nbm_notebook, notebook_id, true};
+	Datum		values[2] = {
+		Int64GetDatum(notebook_id), Int64GetDatum(mapping_id)
+	};
+
+	if (run(&store, Q_MAPPING_CONTENT, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("notebook " INT64_FORMAT " has no mapping " INT64_FORMAT,
+						notebook_id, mapping_id)));
+	return DatumGetJsonbPCopy(column(0, 1, NULL));
+}
+
+/* The pairs of documents that authored mappings join; NULL ids mean any. */
+NbmMappedPair *
+nbm_store_mapped_pairs(const int64 *notebook_id, const int64 *workflow_id,
+					   int *count)
+{
+	NbmStore	store = {&nbm_notebook, 0, true};
+	char		nulls[3] = {
+		notebook_id ? ' ' : 'n', workflow_id ? ' ' : 'n', '\0'
+	};
+	Datum		values[2] = {
+		Int64GetDatum(notebook_id ? *notebook_id : 0),
+		Int64GetDatum(workflow_id ? *workflow_id : 0)
+	};
+	uint64		rows = run(&store, Q_MAPPED_PAIRS, values, nulls);
+	NbmMappedPair *pairs = palloc_array(NbmMappedPair, Max(rows, 1));
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		pairs[row].notebook_id = DatumGetInt64(column(row, 1, NULL));
+		pairs[row].workflow_id = DatumGetInt64(column(row, 2, NULL));
+	}
+	*count = (int) rows;
+	return pairs;
+}
+
+/* The ids of all documents of a kind, in order. */
+int64 *
+nbm_store_ids(const NbmKind *kind, int *count)
+{
+	NbmStore	store = {kind, 0, true};
+	uint64		rows = run(&store, Q_IDS, NULL, NULL);
+	int64	   *ids = palloc_array(int64, Max(rows, 1));
+
+	for (uint64 row = 0; row < rows; row++)
+		ids[row] = DatumGetInt64(column(row, 1, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	*count = (int) rows;
+	return ids;
+}

@@ -1,0 +1,138 @@
+/*
+ * store.h
+ *		The store's tables: the only room that knows them.
+ */
+#ifndef NBM_STORE_H
+#define NBM_STORE_H
+
+#include "datatype/timestamp.h"
+#include "document.h"
+#include "part.h"
+
+/* A document that the store is asked about. */
+typedef struct NbmStore
+{
+	const NbmKind *kind;
+	int64		id;
+	bool		read_only;		/* sees what the calling query sees */
+} NbmStore;
+
+/* The row of a document. */
+typedef struct NbmHead
+{
+	int32		version;
+	int32		next_key;
+	TimestampTz created_at;
+	TimestampTz updated_at;
+} NbmHead;
+
+/* What changed in a version, by kind of change: columns of the version row. */
+#define NBM_COUNTS 6
+
+/* A version as it is read. */
+typedef struct NbmVersion
+{
+	int32		version;
+	uint8		digest[NBM_DIGEST_LEN];
+	NbmLayout	layout;
+	int32		keyframe;		/* version whose layout is stored whole */
+	int			keyframe_size;	/* its bytes */
+	NbmLayout	base;			/* the keyframe's layout */
+} NbmVersion;
+
+/* A version as it is written. */
+typedef struct NbmNewVersion
+{
+	int32		version;
+	int32		next_key;
+	TimestampTz created_at;
+	const char *message;		/* NULL: none */
+	uint8		digest[NBM_DIGEST_LEN];
+	NbmLayout  *layout;
+	int32		counts[NBM_COUNTS];
+} NbmNewVersion;
+
+/* An authored mapping as it stands in the store. */
+typedef struct NbmMappingRow
+{
+	int64		mapping_id;
+	int32		notebook_version;
+	int32		workflow_version;
+	Jsonb	   *content;		/* NULL where not asked for */
+} NbmMappingRow;
+
+/* Two documents that an authored mapping joins. */
+typedef struct NbmMappedPair
+{
+	int64		notebook_id;
+	int64		workflow_id;
+} NbmMappedPair;
+
+typedef struct NbmBodies NbmBodies;
+
+/* Called for each version, oldest first, and for each part of a document. */
+typedef void (*NbmVersionVisit) (const NbmStore *store, NbmVersion *version,
+								 bool is_sound, void *arg);
+typedef void (*NbmPartVisit) (const NbmStore *store, NbmPart *part, void *arg);
+
+/* A part id that another digest has already is counted up, this far. */
+#define NBM_MAX_PROBES 16
+
+extern int	nbm_store_begin(void);
+extern void nbm_store_end(int guc_level);
+
+extern void nbm_store_head(const NbmStore *store, NbmHead *head);
+extern void nbm_store_lock(const NbmStore *store, NbmHead *head);
+extern int64 nbm_store_create(const NbmKind *kind, const int64 *id,
+							  const char *name, const NbmHead *head);
+extern void nbm_store_keep(const NbmStore *store);
+extern void nbm_store_rename(const NbmStore *store, const char *name,
+							 TimestampTz at);
+extern void nbm_store_delete(const NbmStore *store);
+extern void nbm_store_delete_contents(const NbmStore *store);
+extern bool nbm_store_is_deleting(void);
+
+extern int32 nbm_store_version_at(const NbmStore *store, TimestampTz at);
+extern int32 nbm_store_resolve(const NbmStore *store, bool is_null,
+							   int32 version);
+extern void nbm_store_equal_versions(const NbmStore *store, int32 version,
+									 const int32 *versions, int count,
+									 bool *is_equal);
+extern void nbm_store_version(const NbmStore *store, int32 version,
+							  NbmVersion *result);
+extern void nbm_store_each_version(const NbmStore *store,
+								   NbmVersionVisit visit, void *arg);
+extern void nbm_store_each_part(const NbmStore *store, NbmPartVisit visit,
+								void *arg);
+extern void nbm_store_add_version(const NbmStore *store,
+								  const NbmVersion *parent,
+								  NbmNewVersion *version);
+
+extern void nbm_store_add_parts(const NbmStore *store, NbmPart *parts,
+								int count);
+extern NbmBodies *nbm_bodies_create(void);
+extern void nbm_bodies_want(NbmBodies *bodies, uint64 part);
+extern void nbm_bodies_want_layout(NbmBodies *bodies,
+								   const NbmLayout *layout);
+extern void nbm_bodies_fetch(NbmBodies *bodies, const NbmStore *store);
+extern Jsonb *nbm_bodies_get(void *bodies, uint64 part);
+
+extern NbmItem *nbm_store_removed(const NbmStore *store, int *count);
+extern void nbm_store_add_removed(const NbmStore *store, const NbmItem *item,
+								  int32 version);
+
+extern int64 nbm_store_add_mapping(int64 notebook_id, int64 workflow_id,
+								   NbmMappingRow *row, const char *origin);
+extern NbmMappingRow *nbm_store_mappings(int64 notebook_id, int64 workflow_id,
+										 int *count);
+extern Jsonb *nbm_store_mapping_content(int64 notebook_id, int64 mapping_id);
+extern NbmMappedPair *nbm_store_mapped_pairs(const int64 *notebook_id,
+											 const int64 *workflow_id,
+											 int *count);
+
+extern void nbm_store_no_document(const NbmStore *store) pg_attribute_noreturn();
+extern char *nbm_author;
+
+extern int64 *nbm_store_ids(const NbmKind *kind, int *count);
+
+#endif							/* NBM_STORE_H */

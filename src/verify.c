@@ -1,0 +1,132 @@
+/*
+ * verify.c
+ *		Is everything as it was stored?
+ *
+ * Digests are worked out again from the bodies and the layouts as they are.
+ * A part's body is held against its digest, its digest against its id; a
+ * version's layout against its checksum and its digest, its part ids against
+ * the parts that are there.  So any byte of content that was changed behind
+ * the extension's back is found.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+
+#include "verify.h"
+
+/* A verification while it runs. */
+typedef struct Verification
+{
+	NbmProblem	report;
+	void	   *arg;
+	NbmHead		head;
+	HTAB	   *parts;			/* ids of those that are there */
+	int32		last_version;
+} Verification;
+
+/* Checks one part; fits NbmPartVisit. */
+static void
+verify_part(const NbmStore *store, NbmPart *part, void *arg)
+{
+	Verification *v = arg;
+	Jsonb	   *body = nbm_part_body(part->body, part->bytes);
+	uint8		digest[NBM_DIGEST_LEN];
+
+	hash_search(v->parts, &part->id, HASH_ENTER, NULL);
+	if (part->id - nbm_part_id(part->digest) > NBM_MAX_PROBES)
+		v->report(store, 0, &part->id, "part_id is not of the digest", v->arg);
+	if (body == NULL)
+	{
+		v->report(store, 0, &part->id, "body has no marker for the bytes",
+				  v->arg);
+		return;
+	}
+	nbm_part_digest(body, digest);
+	if (memcmp(digest, part->digest, NBM_DIGEST_LEN) != 0)
+		v->report(store, 0, &part->id, "digest is not of the body", v->arg);
+}
+
+/* Reports a part that a version needs and that is not there. */
+static void
+need_part(const NbmStore *store, const NbmVersion *version, uint64 part,
+		  Verification *v)
+{
+	if (hash_search(v->parts, &part, HASH_FIND, NULL) == NULL)
+		v->report(store, version->version, &part, "part is missing", v->arg);
+}
+
+/* Checks the keys of a layout: given, and each once. */
+static void
+verify_keys(const NbmStore *store, const NbmVersion *version, Verification *v)
+{
+	const NbmLayout *layout = &version->layout;
+	bool	   *seen = palloc0_array(bool, Max(v->head.next_key, 1));
+
+	for (int i = 0; i < layout->nitems; i++)
+	{
+		int32		key = layout->items[i].key;
+
+		if (key < 1 || key >= v->head.next_key || seen[key])
+		{
+			v->report(store, version->version, NULL,
+					  "a key is repeated or was never given", v->arg);
+			break;
+		}
+		seen[key] = true;
+	}
+	pfree(seen);
+}
+
+/* Checks one version; fits NbmVersionVisit. */
+static void
+verify_version(const NbmStore *store, NbmVersion *version, bool is_sound,
+			   void *arg)
+{
+	Verification *v = arg;
+	const NbmLayout *layout = &version->layout;
+	uint8		digest[NBM_DIGEST_LEN];
+
+	for (int32 i = v->last_version + 1; i < version->version; i++)
+		v->report(store, i, NULL, "version is missing", v->arg);
+	v->last_version = version->version;
+	if (!is_sound)
+	{
+		v->report(store, version->version, NULL, "layout is damaged", v->arg);
+		return;
+	}
+	nbm_layout_digest(layout, digest);
+	if (memcmp(digest, version->digest, NBM_DIGEST_LEN) != 0)
+		v->report(store, version->version, NULL,
+				  "digest is not of the layout", v->arg);
+	verify_keys(store, version, v);
+	need_part(store, version, layout->envelope, v);
+	for (int i = 0; i < layout->nitems; i++)
+	{
+		need_part(store, version, layout->items[i].core, v);
+		for (int j = 0; j < layout->items[i].noutputs; j++)
+			need_part(store, version, layout->items[i].outputs[j].part, v);
+	}
+}
+
+/* Verifies a document; raises 02000 where there is none. */
+void
+nbm_verify(const NbmStore *store, NbmProblem report, void *arg)
+{
+	Verification v = {report, arg};
+	HASHCTL		control = {0};
+
+	nbm_store_head(store, &v.head);
+	control.keysize = sizeof(uint64);
+	control.entrysize = sizeof(uint64);
+	control.hcxt = CurrentMemoryContext;
+	v.parts = hash_create("notebook_migrate parts", 256, &control,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	nbm_store_each_part(store, verify_part, &v);
+	nbm_store_each_version(store, verify_version, &v);
+	if (v.last_version != v.head.version)
+		report(store, v.head.version, NULL,
+			   "is the newest by its head, but is not the last one stored",
+			   arg);
+	hash_destroy(v.parts);
+}

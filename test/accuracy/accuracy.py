@@ -1,0 +1,509 @@
+#!/usr/bin/env python3
+"""How well src/match.c tells which cell is which, and how fast.
+
+    NBM_DATA=.../shared/data test/accuracy/accuracy.py [--wrong] [--seeds N] [only-kind ...]
+
+Three tables: real consecutive revisions whose nbformat ids are the truth (ids
+stripped before matching); synthetic edit scripts by kind of edit, over real
+notebooks; worst cases by time.  --wrong prints every wrong pair.
+
+match.c is compiled with pgstub.c instead of a server and called by ctypes.
+"""
+import ctypes
+import glob
+import hashlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DATA = os.environ.get("NBM_DATA", os.path.join(HERE, "../../../shared/data"))
+
+
+# ---------------------------------------------------------------- the matcher
+
+class Item(ctypes.Structure):
+    """NbmMatchItem of src/match.h."""
+    _fields_ = [("id", ctypes.c_char_p * 2), ("id_len", ctypes.c_int * 2),
+                ("core", ctypes.c_uint64), ("content", ctypes.c_uint64),
+                ("type", ctypes.c_uint32), ("text", ctypes.c_char_p),
+                ("text_len", ctypes.c_int)]
+
+
+def build():
+    """Compile the matcher into a throw-away library and load it."""
+    include = subprocess.check_output(["pg_config", "--includedir-server"], text=True).strip()
+    target = os.path.join(tempfile.mkdtemp(prefix="nbm_accuracy"), "match.so")
+    subprocess.check_call(
+        [os.environ.get("CC", "gcc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-Wl,-Bsymbolic",
+         "-I" + include, "-I" + os.path.join(HERE, "../../src"),
+         os.path.join(HERE, "../../src/match.c"), os.path.join(HERE, "pgstub.c"), "-o", target])
+    lib = ctypes.CDLL(target)
+    lib.nbm_similarity.restype = ctypes.c_double
+    return lib
+
+
+def hash64(*parts):
+    """A 64-bit hash of some strings."""
+    return int.from_bytes(hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"),
+                                          digest_size=8).digest(), "big")
+
+
+class Cell:
+    """One cell; true_id says who it is, the two ids what the document says."""
+
+    def __init__(self, source, type="code", meta="", true_id=None, ids=(None, None)):
+        self.source, self.type, self.meta, self.true_id, self.ids = source, type, meta, true_id, ids
+
+    def copy(self, **changes):
+        new = Cell(self.source, self.type, self.meta, self.true_id, self.ids)
+        new.__dict__.update(changes)
+        return new
+
+    def __repr__(self):
+        return f"{self.type[0]} {self.true_id} {self.source[:90]!r}"
+
+
+def as_items(cells):
+    """A C array of the cells."""
+    items = (Item * max(1, len(cells)))()
+    for item, cell in zip(items, cells):
+        raw = cell.source.encode("utf-8", "surrogatepass")
+        item.text, item.text_len = raw, len(raw)
+        item.type = hash64(cell.type) & 0xFFFFFFFF
+        item.content = hash64(cell.type, cell.source)
+        item.core = hash64(cell.type, cell.source, cell.meta)
+        for k in (0, 1):
+            if cell.ids[k]:
+                raw_id = cell.ids[k].encode()
+                item.id[k], item.id_len[k] = raw_id, len(raw_id)
+    return items
+
+
+def match(lib, old, new):
+    """For each new cell the index of the old one, or -1."""
+    result = (ctypes.c_int * max(1, len(new)))()
+    lib.nbm_match(as_items(old), len(old), as_items(new), len(new), result)
+    return list(result)[:len(new)]
+
+
+# ---------------------------------------------------------------- the measure
+
+class Score:
+    """Pairs that the truth connects, that the matcher connects, and both."""
+
+    def __init__(self):
+        self.true = self.found = self.right = self.edits = self.perfect = self.twins = 0
+
+    def add(self, old, new, result, wrong=None, label=""):
+        """Count one matching; a wrong pair whose old cells are equal and stand
+        side by side (nobody could tell them apart) is counted as a twin, too."""
+        where = {c.true_id: i for i, c in enumerate(old) if c.true_id is not None}
+        bad = 0
+        for j, cell in enumerate(new):
+            truth, found = where.get(cell.true_id, -1), result[j]
+            self.true += truth >= 0
+            self.found += found >= 0
+            self.right += truth >= 0 and truth == found
+            if truth != found:
+                bad += 1
+                self.twins += (truth >= 0 and found >= 0 and old[truth].source == old[found].source)
+                if wrong is not None:
+                    wrong.append((label, j, cell, truth, truth >= 0 and old[truth],
+                                  found, found >= 0 and old[found]))
+        self.edits += 1
+        self.perfect += bad == 0
+
+    def __str__(self):
+        return (f"{self.edits:6d} edits {self.true:7d} pairs   recall {100 * self.right / max(1, self.true):7.3f} %"
+                f"   precision {100 * self.right / max(1, self.found):7.3f} %   missed {self.true - self.right:4d}"
+                f"   wrong {self.found - self.right:4d}   twins {self.twins:4d}"
+                f"   faultless {100 * self.perfect / max(1, self.edits):5.1f} %")
+
+
+# ---------------------------------------------------------------- real revisions
+
+def load(path):
+    """The cells of a notebook file of any format, or None if it is broken."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            nb = json.load(f)
+    except ValueError:
+        return None
+    raw = nb.get("cells") or [c for w in nb.get("worksheets", []) for c in w.get("cells", [])]
+    cells = []
+    for c in raw:
+        source = c.get("source", c.get("input", ""))
+        meta = {k: v for k, v in c.get("metadata", {}).items() if k != "uuid"}
+        cells.append(Cell("".join(source), c.get("cell_type", "code"),
+                          json.dumps([meta, c.get("attachments")], sort_keys=True), c.get("id")))
+    return cells
+
+
+def revisions(step):
+    """Pairs of readable revisions, step apart: (label, old, new)."""
+    for folder in sorted(glob.glob(os.path.join(DATA, "notebooks_corpus/history/*/"))):
+        states = [(os.path.basename(p), load(p)) for p in sorted(glob.glob(folder + "*.json"))]
+        states = [(n, c) for n, c in states if c is not None]
+        for (_, old), (name, new) in zip(states, states[step:]):
+            yield f"{os.path.basename(folder[:-1])}/{name}", old, new
+
+
+def truth_by_ids(old, new):
+    """Do real ids, kept by the tools, tell who is who?"""
+    ids = [{c.true_id for c in side if c.true_id} for side in (old, new)]
+    common = len(ids[0] & ids[1])
+    unique = all(len(i) == len(side) for i, side in zip(ids, (old, new)))
+    return bool(unique and common and common >= 0.5 * min(len(old), len(new)))
+
+
+def truth_by_place(old, new):
+    """Second best: as many cells as before, most of them equal and in place.
+    Then every cell is taken for the one that stood there, so a cell that was
+    deleted and another inserted there counts as missed."""
+    equal = sum(a.source == b.source for a, b in zip(old, new))
+    if len(old) != len(new) or equal < 0.5 * len(old) or equal == len(old):
+        return False
+    for i, (a, b) in enumerate(zip(old, new)):
+        a.true_id = b.true_id = f"place{i}"
+    return True
+
+
+def kind_of_revision(old, new):
+    """Names of what happened between two revisions."""
+    where = {c.true_id: i for i, c in enumerate(old)}
+    order = [where[c.true_id] for c in new if c.true_id in where]
+    kinds = []
+    if len(order) < len(new):
+        kinds.append("insert")
+    if len(order) < len(old):
+        kinds.append("delete")
+    if order != sorted(order):
+        kinds.append("move")
+    if any(c.true_id in where and old[where[c.true_id]].source != c.source for c in new):
+        kinds.append("edit")
+    return "+".join(kinds) or "same sources"
+
+
+# ---------------------------------------------------------------- synthetic edits
+
+WORDS = ("data frame result value model plot index array total mean axis train test sample window "
+         "filter count group label column score matrix vector signal").split()
+
+
+def some_code(rng):
+    """One plausible line that is new."""
+    a, b, c = rng.choice(WORDS), rng.choice(WORDS), rng.choice(WORDS)
+    return rng.choice([f"{a}_{b} = {c}.{b}({rng.randint(0, 99)})", f"print({a}.{b})", f"# {a} {b} of the {c}",
+                       f"for {a} in {b}:", f"{a} = {b}[{rng.randint(0, 9)}] + {c}", f"plt.{a}({b}, {c}={rng.random():.2f})"])
+
+
+def edited(source, rng, much=None):
+    """The source after some edits.  Unless told how many, as people do it: the
+    similarity (difflib) of before and after has median 0.95, p5 0.6."""
+    for _ in range(much or rng.choice([1] * 8 + [2, 3])):
+        lines = source.split("\n")
+        k = rng.randrange(len(lines))
+        what = rng.random() * (0.7 if not much and len(source) < 60 else 1)
+        words = list(re.finditer(r"\w+", lines[k]))
+        if what < 0.6 and words:                        # one word or number
+            w = rng.choice(words)
+            by = str(rng.randint(0, 999)) if w.group().isdigit() else rng.choice(WORDS)
+            lines[k] = lines[k][:w.start()] + by + lines[k][w.end():]
+        elif what < 0.7:                                # something at the end of the line
+            lines[k] += rng.choice([".", ";", ", ", "  # "]) + rng.choice(WORDS)
+        elif what < 0.75 and words:                     # a name, everywhere
+            name = rng.choice(words).group()
+            source = re.sub(r"\b%s\b" % re.escape(name), rng.choice(WORDS), source)
+            continue
+        elif what < 0.9 or len(lines) < 3:              # a line more
+            lines.insert(k + rng.randint(0, 1), some_code(rng))
+        else:                                           # a line less
+            del lines[k]
+        source = "\n".join(lines)
+    return source
+
+
+class Script:
+    """Edits one notebook and keeps the truth."""
+
+    def __init__(self, cells, foreign, rng):
+        self.cells, self.foreign, self.rng, self.born = cells, foreign, rng, 0
+
+    def fresh(self, source=None, type=None):
+        """A new cell: of another notebook, if no source is given."""
+        self.born += 1
+        other = self.rng.choice(self.foreign)
+        return Cell(other.source if source is None else source, type or other.type, other.meta, f"new{self.born}")
+
+    def pick(self, full=False):
+        """A random position; of a cell with a text to work on, if full."""
+        choice = [i for i, c in enumerate(self.cells) if not full or len(c.source.strip()) > 3]
+        return self.rng.choice(choice or range(len(self.cells)))
+
+    def edit(self):
+        i = self.pick(True)
+        self.cells[i] = self.cells[i].copy(source=edited(self.cells[i].source, self.rng))
+
+    def edit_much(self):
+        i = self.pick(True)
+        self.cells[i] = self.cells[i].copy(source=edited(self.cells[i].source, self.rng, 8))
+
+    def insert(self):
+        for _ in range(self.rng.choice([1, 1, 2, 4])):
+            self.cells.insert(self.rng.randint(0, len(self.cells)), self.fresh())
+
+    def delete(self):
+        for _ in range(min(self.rng.choice([1, 1, 2, 4]), len(self.cells) - 1)):
+            del self.cells[self.pick()]
+
+    def replace(self):
+        i = self.pick(True)
+        self.cells[i] = self.fresh(type=self.cells[i].type)
+
+    def move(self):
+        cell = self.cells.pop(self.pick())
+        self.cells.insert(self.rng.randint(0, len(self.cells)), cell)
+
+    def move_block(self):
+        i = self.pick()
+        block = self.cells[i:i + self.rng.randint(2, 6)]
+        del self.cells[i:i + len(block)]
+        k = self.rng.randint(0, len(self.cells))
+        self.cells[k:k] = block
+
+    def move_edit(self):
+        cell = self.cells.pop(self.pick(True))
+        cell = cell.copy(source=edited(cell.source, self.rng))
+        self.cells.insert(self.rng.randint(0, len(self.cells)), cell)
+
+    def duplicate(self):
+        i = self.pick(True)
+        self.cells.insert(i + 1, self.fresh(self.cells[i].source, self.cells[i].type).copy(meta=self.cells[i].meta))
+
+    def duplicate_far(self):
+        i = self.pick(True)
+        k = self.rng.randint(0, len(self.cells))
+        self.cells.insert(k, self.fresh(self.cells[i].source, self.cells[i].type).copy(meta=self.cells[i].meta))
+
+    def copy_edit(self):
+        i = self.pick(True)
+        self.cells.insert(i + 1, self.fresh(edited(self.cells[i].source, self.rng), self.cells[i].type))
+
+    def blank(self):
+        for _ in range(self.rng.randint(1, 3)):
+            self.cells.insert(self.rng.randint(0, len(self.cells)), self.fresh("", "code"))
+
+    def fill_blank(self):
+        """Type into a blank cell; often a new blank one appears below it."""
+        choice = [i for i, c in enumerate(self.cells) if not c.source.strip()]
+        if choice:
+            i = self.rng.choice(choice)
+            self.cells[i] = self.cells[i].copy(source=self.rng.choice(self.foreign).source)
+
+    def empty(self):
+        i = self.pick()
+        self.cells[i] = self.cells[i].copy(source="")
+
+    def replace_local(self):
+        """One cell goes, a variant of another appears elsewhere."""
+        if len(self.cells) > 1:
+            del self.cells[self.pick()]
+            self.copy_edit()
+
+    def split(self):
+        """Cut in two; the larger part stays who it was."""
+        choice = [i for i, c in enumerate(self.cells) if c.source.count("\n") > 2]
+        if not choice:
+            return
+        i = self.rng.choice(choice)
+        cell = self.cells[i]
+        lines = cell.source.split("\n")
+        k = self.rng.randint(1, len(lines) - 1)
+        parts = ["\n".join(lines[:k]), "\n".join(lines[k:])]
+        self.cells[i:i + 1] = [cell.copy(source=p) if len(p) == max(map(len, parts)) else self.fresh(p, cell.type)
+                               for p in parts]
+        if self.cells[i].true_id == self.cells[i + 1].true_id:
+            self.cells[i + 1].true_id = "half"
+
+    def merge(self):
+        """Two cells become one, which is the larger of them."""
+        if len(self.cells) < 2:
+            return
+        i = self.rng.randrange(len(self.cells) - 1)
+        a, b = self.cells[i:i + 2]
+        keep = a if len(a.source) >= len(b.source) else b
+        self.cells[i:i + 2] = [keep.copy(source=a.source + "\n" + b.source)]
+
+    def retype(self):
+        i = self.pick(True)
+        self.cells[i] = self.cells[i].copy(type="markdown" if self.cells[i].type == "code" else "code", meta="")
+
+    def rerun(self):
+        self.cells = [c.copy(meta=c.meta + "collapsed") for c in self.cells]
+
+    def reformat(self):
+        self.cells = [c.copy(source=re.sub(r"(?m)^ +| +$|(?<=[,=]) +", "", c.source)) for c in self.cells]
+
+    def mixed(self):
+        for _ in range(min(self.rng.randint(3, 8), 1 + len(self.cells) // 3)):
+            getattr(self, self.rng.choice(["edit", "edit", "edit", "insert", "delete", "move", "move_edit",
+                                           "copy_edit", "replace_local", "blank", "fill_blank", "empty", "split", "merge"]))()
+
+
+KINDS = ["edit", "edit_much", "insert", "delete", "replace", "move", "move_block", "move_edit", "duplicate",
+         "duplicate_far", "copy_edit", "blank", "split", "merge", "retype", "rerun", "reformat", "mixed"]
+ID_KINDS = ["ids kept", "ids kept, mixed", "ids regenerated", "ids renumbered", "ids renumbered, mixed",
+            "ids partly missing", "ids repeated"]
+
+
+def with_ids(cells, ids):
+    """The cells, carrying these ids as nbformat ids."""
+    return [c.copy(ids=(None, i)) for c, i in zip(cells, ids)]
+
+
+def synthetic(notebook, foreign, kind, rng):
+    """One edit of a notebook: (old, new)."""
+    old = [c.copy(true_id=f"c{i}") for i, c in enumerate(notebook)]
+    script = Script([c.copy() for c in old], foreign, rng)
+    if kind in KINDS:
+        getattr(script, kind)()
+        return old, script.cells
+    if "mixed" in kind:
+        script.mixed()
+    else:
+        script.insert()
+        script.edit()
+    new = script.cells
+    if "kept" in kind:
+        return with_ids(old, [c.true_id for c in old]), with_ids(new, [c.true_id for c in new])
+    if "regenerated" in kind:
+        return with_ids(old, [c.true_id for c in old]), with_ids(new, [f"g{j}" for j in range(len(new))])
+    if "renumbered" in kind:
+        return with_ids(old, [f"cell-{i}" for i in range(len(old))]), with_ids(new, [f"cell-{i}" for i in range(len(new))])
+    if "missing" in kind:
+        return (with_ids(old, [c.true_id for c in old]),
+                with_ids(new, [rng.choice([c.true_id, None]) for c in new]))
+    return (with_ids(old, [rng.choice([c.true_id, "same"]) for c in old]),
+            with_ids(new, [rng.choice([c.true_id, "same"]) for c in new]))
+
+
+# ---------------------------------------------------------------- worst cases
+
+def worst_cases():
+    """(name, old, new) of inputs made to be slow."""
+    rng = random.Random(1)
+    n = 10000
+
+    def words(count):
+        return " ".join("%x" % rng.getrandbits(32) for _ in range(count))
+    yield "10,000 x 10,000 all different", [Cell(words(15)) for _ in range(n)], [Cell(words(15)) for _ in range(n)]
+    yield "10,000 equal", [Cell("x = 1")] * n, [Cell("x = 1")] * n
+    yield "10,000 equal against 9,000", [Cell("x = 1")] * n, [Cell("x = 1")] * 9000
+    yield "10,000 equal, all metadata new", *([Cell("x = 1", meta=str(i)) for i in range(n)],
+                                             [Cell("x = 1", meta=str(-i)) for i in range(9999)])
+    yield "10,000 blank", [Cell("")] * n, [Cell("\n")] * n
+    yield "10,000 nearly equal, all edited", *([Cell(f"value_{i} = compute(data, {i})") for i in range(n)],
+                                              [Cell(f"value_{i} = compute(datum, {i})") for i in range(n)])
+    yield "10,000 nearly equal, other numbers", *([Cell(f"value = compute(data, {i})") for i in range(n)],
+                                                 [Cell(f"value = compute(data, {i + n})") for i in range(n)])
+    yield "10,000 reversed", [Cell(f"x{i}") for i in range(n)], [Cell(f"x{n - i}") for i in range(n)]
+    base = [words(15) for _ in range(n)]
+    yield "10,000 edited and shuffled", *([Cell(b) for b in base],
+                                         [Cell(b + " more") for b in rng.sample(base, n)])
+    yield "10,000 alternating two texts", *([Cell("abcd"[i % 2] * 9, meta=str(i)) for i in range(n)],
+                                           [Cell("abcd"[i % 2] * 9, meta=str(-i)) for i in range(n - 1)])
+    yield ("40 gaps of 250 x 250",) + gaps(rng, words)
+    big = [words(550000) for _ in range(2)]
+    yield "two texts of 5 MB", [Cell(big[0])], [Cell(big[1])]
+    yield "5 MB of one letter", [Cell("a" * 5000000)], [Cell("a" * 5000001)]
+    text = words(110000)
+    yield "30 nearly equal texts of 1 MB", *([Cell(text[:i * 9] + "x" + text[i * 9:]) for i in range(30)],
+                                            [Cell(text[:i * 9] + "y" + text[i * 9:]) for i in range(30)])
+    yield "2,000 texts of 5 kB, all replaced", *([Cell(words(550)) for _ in range(2000)],
+                                                [Cell(words(550)) for _ in range(2000)])
+    yield "2,000 ids renumbered, all edited", *(with_ids([Cell(b) for b in base[:2000]], map(str, range(2000))),
+                                               with_ids([Cell(b + "x") for b in base[:2000]], map(str, range(1, 2001))))
+
+
+def gaps(rng, words):
+    """Unique anchors with 250 new cells between each two."""
+    sides = ([], [])
+    for g in range(40):
+        for side in sides:
+            side.append(Cell(f"anchor {g}"))
+            side.extend(Cell(words(60)) for _ in range(249))
+    return sides
+
+
+# ---------------------------------------------------------------- the tables
+
+def main():
+    args = [a for a in sys.argv[1:] if not a.startswith("--")]
+    show = "--wrong" in sys.argv
+    seeds = int(sys.argv[sys.argv.index("--seeds") + 1]) if "--seeds" in sys.argv else 5
+    if "--seeds" in sys.argv:
+        args.remove(str(seeds))
+    if not os.path.isdir(os.path.join(DATA, "notebooks_corpus")):
+        print("accuracy: skipped, no notebooks_corpus in NBM_DATA")
+        return
+    lib = build()
+    wrong = [] if show else None
+
+    if not args or "history" in args:
+        for truth in (truth_by_ids, truth_by_place):
+            print(f"\n== real histories, ids stripped, {truth.__name__.replace('_', ' ')}")
+            by_kind = defaultdict(Score)
+            for step in (1, 3, 10):
+                for label, old, new in revisions(step):
+                    if truth(old, new):
+                        result = match(lib, old, new)
+                        for kind in (kind_of_revision(old, new), "all"):
+                            by_kind[kind].add(old, new, result, wrong if kind == "all" else None, f"step {step} {label}")
+            for kind, score in sorted(by_kind.items()):
+                print(f"{kind:24s}{score}")
+            if not by_kind:
+                print("skipped, no such revisions in this corpus")
+
+    print(f"\n== synthetic edits of real notebooks, {seeds} seeds each")
+    paths = sorted(glob.glob(os.path.join(DATA, "notebooks_corpus/notebooks/*.ipynb")))
+    notebooks = [(p, c) for p, c in ((p, load(p)) for p in paths) if c]
+    total = Score()
+    for kind in KINDS + ID_KINDS:
+        if args and kind not in args:
+            continue
+        score = Score()
+        for path, cells in notebooks:
+            foreign = [c for p, other in notebooks if p != path for c in other if c.source.strip()]
+            for seed in range(seeds):
+                old, new = synthetic(cells, foreign, kind, random.Random(f"{path[-20:]}{kind}{seed}"))
+                result = match(lib, old, new)
+                for s in (score, total):
+                    s.add(old, new, result, wrong if s is score else None, f"{kind} {os.path.basename(path)} {seed}")
+        print(f"{kind:24s}{score}")
+    print(f"{'all':24s}{total}")
+
+    if not args or "worst" in args:
+        print("\n== worst cases")
+        peak = ctypes.c_size_t.in_dll(lib, "pgstub_peak")
+        for name, old, new in worst_cases():
+            a, b, result = as_items(old), as_items(new), (ctypes.c_int * len(new))()
+            peak.value = 0
+            start = time.perf_counter()
+            lib.nbm_match(a, len(old), b, len(new), result)
+            took = time.perf_counter() - start
+            print(f"{name:40s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB"
+                  f"   {sum(r >= 0 for r in result)} matched of {len(new)}")
+
+    for label, j, cell, truth, true_old, found, found_old in wrong or []:
+        print(f"\n{label} new {j} {cell}\n   truth {truth} {true_old}\n   found {found} {found_old}")
+
+
+if __name__ == "__main__":
+    main()

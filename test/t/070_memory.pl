@@ -1,0 +1,79 @@
+# A backend that works for long does not grow: a thousand commits, edits, reads
+# and mappings in one statement leave nothing behind.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('memory');
+$node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
+$node->start;
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION notebook_migrate;
+-- A document of 200 kB; the i-th differs in one cell.
+CREATE FUNCTION doc(i int) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('metadata', '{}'::jsonb, 'cells',
+    (SELECT jsonb_agg(jsonb_build_object('cell_type', 'code', 'metadata', '{}'::jsonb, 'outputs', '[]'::jsonb,
+       'source', CASE WHEN n = 1 THEN 'save ' || i ELSE '' END || repeat(md5(n::text), 60)) ORDER BY n)
+     FROM generate_series(1, 100) AS n)) $$;
+INSERT INTO notebook_migrate.notebook (notebook_id, name, content) VALUES (1, 'memory', doc(0));
+INSERT INTO notebook_migrate.workflow (workflow_id, name, content) VALUES (1, 'memory', '{"operators": [{"operatorID": "A"}, {"operatorID": "B"}], "links": []}');
+SELECT notebook_migrate.mapping_put(1, 1, 1, 1, '{"links": [{"cell": 1, "operator": "A"}, {"cell": 2, "operator": "B"}]}');
+SQL
+cmp_ok($node->safe_psql('postgres', 'SELECT octet_length(doc(1)::text)'), '>', 190_000, 'the document is large');
+
+# What each statement does; it is run in a loop inside one statement, and what
+# the backend holds is looked at early and late in that loop, then after it.
+my %work = (
+	'a commit' => q{PERFORM notebook_commit(1, doc(i))},
+	'an equal commit' => q{PERFORM notebook_commit(1, notebook_at(1))},
+	'an update through the view' => q{UPDATE notebook SET content = doc(i) WHERE notebook_id = 1},
+	'an edit' => q{PERFORM notebook_edit(1, jsonb_build_array(jsonb_build_object('op', 'replace', 'cell', 1, 'value', doc(i) #> '{cells,0}')))},
+	'a restore' => q{PERFORM notebook_restore(1, 1 + i % 2)},
+	'a read' => q{PERFORM notebook_at(1, 1 + i % 100)},
+	'a list of cells' => q{PERFORM count(*) FROM notebook_cells(1, 1 + i % 100)},
+	'a diff' => q{PERFORM count(*) FROM notebook_diff(1, 1, 1 + i % 100)},
+	'a mapping' => q{PERFORM mapping_at(1, 1 + i % 100, 1, 1)},
+	'a list of links' => q{PERFORM count(*) FROM mapping_links(1, 1 + i % 100, 1, 1)},
+	'a list that is not read to its end' => q{PERFORM position FROM notebook_cells(1, 1 + i % 100) LIMIT 1},
+	'an error that is caught' => q{BEGIN PERFORM notebook_commit(1, jsonb_set(doc(i), '{cells,99}', '5')); RAISE 'no error'; EXCEPTION WHEN invalid_parameter_value THEN NULL; END});
+
+# The order matters: later work reads versions that earlier work made.
+foreach my $name ('a commit', sort grep { $_ ne 'a commit' } keys %work)
+{
+	my $out = $node->safe_psql('postgres', <<"SQL");
+SET search_path = notebook_migrate, public;
+CREATE TEMP TABLE held (at int, bytes bigint);
+DO \$\$
+BEGIN
+  FOR i IN 1 .. 1000 LOOP
+    $work{$name};
+    IF i IN (200, 1000) THEN
+      INSERT INTO held SELECT i, sum(total_bytes) FROM pg_backend_memory_contexts;
+    END IF;
+  END LOOP;
+END \$\$;
+INSERT INTO held SELECT 9999, sum(total_bytes) FROM pg_backend_memory_contexts;
+SELECT (SELECT bytes FROM held WHERE at = 1000) - (SELECT bytes FROM held WHERE at = 200),
+       (SELECT bytes FROM held WHERE at = 9999) - (SELECT bytes FROM held WHERE at = 200);
+SQL
+	my ($within, $after) = split /\|/, $out;
+	cmp_ok($within, '<', 1_000_000, "$name, 800 times: nothing grows by more than a few documents");
+	cmp_ok($after, '<', 1_000_000, "$name: nor after the statement");
+}
+
+# The same as rows of one SELECT.
+my $grown = $node->safe_psql('postgres', <<'SQL');
+SET search_path = notebook_migrate, public;
+SELECT count(notebook_commit(1, doc(-i))) FROM generate_series(1, 10) AS i \g /dev/null
+SELECT sum(total_bytes) AS before FROM pg_backend_memory_contexts \gset
+SELECT count(notebook_commit(1, doc(-i))) FROM generate_series(11, 1010) AS i \g /dev/null
+SELECT sum(total_bytes) - :before FROM pg_backend_memory_contexts;
+SQL
+cmp_ok($grown, '<', 1_000_000, 'a thousand rows of one SELECT');
+is($node->safe_psql('postgres', 'SELECT count(*) = max(version) FROM notebook_migrate.notebook_version WHERE notebook_id = 1'), 't', 'no gap');
+is($node->safe_psql('postgres', 'SELECT * FROM notebook_migrate.store_verify(NULL, NULL)'), '', 'sound');
+
+$node->stop;
+done_testing();
