@@ -19,6 +19,7 @@
 #include "commit.h"
 #include "compare.h"
 #include "identity.h"
+#include "recent.h"
 
 /* The setting notebook_migrate.max_document_size, in kB; see the module. */
 extern int	nbm_max_document_size;
@@ -286,12 +287,15 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 	NbmCandidate *olds;
 	NbmCandidate *news;
 	Save		save;
+	int32		version;
 	int			first;
 	int			last;
 	int			nolds;
 	int			nnews;
 
 	save_init(&save, commit, content);
+	if (old == NULL)
+		old = nbm_recent_get(&commit->store, commit->parent.digest);
 	if (old == NULL)
 		old = nbm_read_document(&commit->store, &commit->parent,
 								CurrentMemoryContext);
@@ -318,7 +322,9 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 	store_parts(&save);
 	nbm_identify(&commit->store, parent, olds, nolds, news, nnews,
 				 commit->head.version + 1, &commit->next_key);
-	return nbm_commit_layout(commit, &save.layout);
+	version = nbm_commit_layout(commit, &save.layout);
+	nbm_recent_put(&commit->store, commit->digest, content);
+	return version;
 }
 
 /* Notes the items that the new layout has no more. */
@@ -349,6 +355,7 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 	int			count;
 
 	nbm_layout_digest(layout, version.digest);
+	memcpy(commit->digest, version.digest, NBM_DIGEST_LEN);
 	if (memcmp(version.digest, commit->parent.digest, NBM_DIGEST_LEN) == 0)
 	{
 		commit->at = commit->head.updated_at;
@@ -431,15 +438,23 @@ Jsonb *
 nbm_read_document(const NbmStore *store, const NbmVersion *version,
 				  MemoryContext context)
 {
-	NbmBodies  *bodies = nbm_bodies_create();
+	NbmBodies  *bodies;
 	MemoryContext outer;
-	Jsonb	   *content;
+	Jsonb	   *content = nbm_recent_get(store, version->digest);
 
+	if (content != NULL)
+	{
+		Jsonb	   *copy = MemoryContextAlloc(context, VARSIZE(content));
+
+		memcpy(copy, content, VARSIZE(content));
+		return copy;
+	}
+	bodies = nbm_bodies_create();
 	nbm_bodies_want_layout(bodies, &version->layout);
 	nbm_bodies_fetch(bodies, store);
 	outer = MemoryContextSwitchTo(context);
 	content = nbm_document_assemble(store->kind, &version->layout,
-									nbm_bodies_get, bodies);
+									nbm_bodies_stored, bodies);
 	MemoryContextSwitchTo(outer);
 	return content;
 }

@@ -17,6 +17,7 @@ typedef struct NbmCommit
 	int32		next_key;
 	const char *message;		/* NULL: none */
 	TimestampTz at;				/* when the version was made */
+	uint8		digest[NBM_DIGEST_LEN]; /* of the version made */
 } NbmCommit;
 
 extern void nbm_commit_begin(NbmCommit *commit, const NbmStore *store,

@@ -575,14 +575,13 @@ write_outputs(NbmWriter *w, const NbmItem *item, NbmBodyLookup lookup,
 	nbm_writer_begin_array(w, item->noutputs);
 	for (int i = 0; i < item->noutputs; i++)
 	{
-		Jsonb	   *body = lookup(arg, item->outputs[i].part);
-		JsonbValue	value;
+		NbmBody    *body = lookup(arg, item->outputs[i].part);
 
-		nbm_set_jsonb(&value, body);
 		if (item->outputs[i].counted)
-			write_with_member(w, &body->root, count_name(item->flags), &count);
+			write_with_member(w, &nbm_part_whole(body)->root,
+							  count_name(item->flags), &count);
 		else
-			nbm_writer_value(w, &value);
+			nbm_part_write(w, body);
 	}
 	nbm_writer_end(w);
 }
@@ -634,7 +633,7 @@ static void
 write_item(NbmWriter *w, const NbmKind *kind, const NbmItem *item,
 		   NbmBodyLookup lookup, void *arg)
 {
-	Jsonb	   *core = lookup(arg, item->core);
+	Jsonb	   *core = nbm_part_whole(lookup(arg, item->core));
 	int			count;
 	Member	   *members = item_members(kind, item, &core->root, &count);
 	NbmText    *keys = palloc_array(NbmText, Max(count, 1));
@@ -745,7 +744,7 @@ nbm_document_assemble(const NbmKind *kind, const NbmLayout *layout,
 					  NbmBodyLookup lookup, void *arg)
 {
 	Assembly	a = {kind, layout, lookup, arg, 0, 0};
-	Jsonb	   *envelope = lookup(arg, layout->envelope);
+	Jsonb	   *envelope = nbm_part_whole(lookup(arg, layout->envelope));
 	JsonbValue	value;
 	Size		size = VARSIZE(envelope) + 1024;
 	NbmWriter	w;
@@ -754,9 +753,9 @@ nbm_document_assemble(const NbmKind *kind, const NbmLayout *layout,
 	{
 		const NbmItem *item = &layout->items[i];
 
-		size += VARSIZE(lookup(arg, item->core)) + 160;
+		size += nbm_part_size(lookup(arg, item->core)) + 160;
 		for (int j = 0; j < item->noutputs; j++)
-			size += VARSIZE(lookup(arg, item->outputs[j].part)) + 32;
+			size += nbm_part_size(lookup(arg, item->outputs[j].part)) + 32;
 	}
 	nbm_writer_init(&w, size);
 	write_members(&w, &envelope->root,

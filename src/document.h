@@ -7,6 +7,7 @@
 
 #include "jsonb_bytes.h"
 #include "layout.h"
+#include "part.h"
 
 /* The description of a kind of document. */
 typedef struct NbmKind
@@ -45,8 +46,8 @@ typedef struct NbmSplit
 	JsonbValue *outputs;		/* item.noutputs of them */
 } NbmSplit;
 
-/* A core part that the caller knows by id; see nbm_document_assemble. */
-typedef Jsonb *(*NbmBodyLookup) (void *arg, uint64 part);
+/* Finds the body of a part; see nbm_document_assemble. */
+typedef NbmBody *(*NbmBodyLookup) (void *arg, uint64 part);
 
 extern const NbmKind *nbm_kind_by_name(NbmText name);
 extern void nbm_document_open(const NbmKind *kind, Jsonb *content,

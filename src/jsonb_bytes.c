@@ -162,6 +162,23 @@ nbm_writer_value(NbmWriter *w, const JsonbValue *value)
 	}
 }
 
+/* Room for a string child of at most room bytes, to be written by the caller. */
+char *
+nbm_writer_begin_string(NbmWriter *w, Size room)
+{
+	enlargeStringInfo(&w->buf, (int) room);
+	return w->buf.data + w->buf.len;
+}
+
+/* Ends the string child begun last, which has len bytes. */
+void
+nbm_writer_end_string(NbmWriter *w, int len)
+{
+	w->buf.len += len;
+	w->buf.data[w->buf.len] = '\0';
+	writer_entry(w, JENTRY_ISSTRING, len);
+}
+
 /* Closes the container begun last. */
 void
 nbm_writer_end(NbmWriter *w)

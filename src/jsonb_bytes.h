@@ -55,6 +55,8 @@ extern void nbm_writer_begin_array(NbmWriter *w, int count);
 extern void nbm_writer_begin_object(NbmWriter *w, int count,
 									const NbmText *keys);
 extern void nbm_writer_value(NbmWriter *w, const JsonbValue *value);
+extern char *nbm_writer_begin_string(NbmWriter *w, Size room);
+extern void nbm_writer_end_string(NbmWriter *w, int len);
 extern void nbm_writer_end(NbmWriter *w);
 extern Jsonb *nbm_writer_finish(NbmWriter *w);
 extern void nbm_writer_object(NbmWriter *w, NbmPair *pairs, int count);

@@ -8,17 +8,19 @@
  *
  *	1.	ids that are unique on both sides, unless the contents say that a tool
  *		has renumbered them;
- *	2.	contents (then cores) that are unique on both sides and not blank;
+ *	2.	contents (then cores) that are unique on both sides and not blank, and
+ *		very similar texts that nothing else comes near;
  *	3.	the longest run of these links that keeps its order is the backbone;
  *		the free items between two of its links form a gap, and a gap is
  *		aligned as a whole: equal and similar items in the heaviest common
- *		order.  Neighbours of moved items follow them;
+ *		order.  Neighbours of linked items follow them, and an item that is
+ *		alone between the same two neighbours was rewritten;
  *	4.	what is left, wherever it stands: equal contents in order, then very
  *		similar texts, best first.
  *
  * So a blank or repeated cell is settled by its place between its neighbours.
- * Texts are compared by their profiles: sets of hashed grams of five characters,
- * of which a long text keeps the smallest ones only (a bottom-k sketch).
+ * Texts are compared by their profiles: sets of hashed grams (five characters in
+ * a row), of which a long text keeps the smallest only (a bottom-k sketch).
  * Profiles are made when first asked for.  Where all pairs would be too many,
  * an index of rare grams proposes some.
  *
@@ -53,7 +55,7 @@
 #define NBM_SIMILAR_BETWEEN	2000	/* needed alone between two linked pairs */
 #define NBM_SAME_CORE		200 /* bonus for equal metadata, too */
 #define NBM_BLANK			3000	/* weight of two blank items */
-#define NBM_ADJACENT		500 /* bonus for following a linked pair */
+#define NBM_ADJACENT		100 /* bonus for following a linked pair */
 #define NBM_CONTAINED		8000	/* this part of a text is in the other */
 #define NBM_CONTAINED_MIN	16	/* grams that a contained text must have */
 #define NBM_OTHER_TYPE		8000	/* factor where types differ */
@@ -61,8 +63,10 @@
 #define NBM_GAP_WORK		INT64CONST(4000000) /* grams looked at per gap */
 #define NBM_TOTAL_WORK		INT64CONST(60000000)	/* and in all */
 #define NBM_INDEX_SIZE		500000	/* entries in the index of grams */
-#define NBM_INDEX_GRAMS		128 /* of one item, at most */
+#define NBM_INDEX_GRAMS		64	/* of one item, at most */
 #define NBM_RARE			16	/* items that may share a rare gram */
+#define NBM_SMALL_CLASS		64	/* equal pairs of which all are proposed */
+#define NBM_ELECTED			32	/* one in so many grams must be shared */
 #define NBM_CANDIDATES		6	/* pairs proposed for an item */
 
 #define NBM_OLD				0
@@ -453,7 +457,8 @@ static int
 nbm_compare_texts(const char *a, int alen, const NbmProfile *pa,
 				  const char *b, int blen, const NbmProfile *pb)
 {
-	int			total = pa->nchars + pb->nchars;
+	int64		total = (int64) pa->nchars + pb->nchars;
+	int64		most = Min(pa->nchars, pb->nchars) * INT64CONST(2) * NBM_ONE;
 	int			contained;
 	int			result;
 
@@ -461,7 +466,7 @@ nbm_compare_texts(const char *a, int alen, const NbmProfile *pa,
 		return NBM_ONE;
 	result = nbm_compare_grams(pa, pb, &contained);
 	result = Max(result, nbm_compare_ends(a, alen, b, blen));
-	result = Min(result, (int) ((int64) Min(pa->nchars, pb->nchars) * 2 * NBM_ONE / total));
+	result = Min(result, (int) (most / total));
 	return contained >= NBM_CONTAINED ? Max(result, NBM_SIMILAR_NEAR) : result;
 }
 
@@ -928,22 +933,28 @@ nbm_collect_free(const NbmMatcher *m, NbmGap *gap, int s, int first, int end)
 }
 
 /*
- * Weight of a pair inside a gap, 0 for a pair that cannot be.  Similarity is
- * squared, so that one equal pair outweighs two doubtful ones.
+ * Weight of a pair inside a gap, 0 for a pair that cannot be: the fourth power
+ * of its similarity, so that one good pair outweighs several doubtful ones.
+ * Two blank items weigh more than a doubtful pair, which may still be found
+ * anywhere, as blank ones are not.
  */
 static int
 nbm_weigh_pair(NbmMatcher *m, int old, int new)
 {
+	const NbmSide *a = &m->side[NBM_OLD];
+	const NbmSide *b = &m->side[NBM_NEW];
+	bool		blank = a->blank[old] || b->blank[new];
 	bool		differ = nbm_ids_differ(m, old, new);
-	bool		blank = m->side[NBM_OLD].blank[old] || m->side[NBM_NEW].blank[new];
 	int			similarity;
 
 	if (blank && (differ || !nbm_equal_content(m, old, new)))
 		return 0;
 	if (nbm_equal_content(m, old, new))
 		return (blank ? NBM_BLANK : NBM_ONE) +
-			(m->side[NBM_OLD].core[old] == m->side[NBM_NEW].core[new] ? NBM_SAME_CORE : 0);
-	similarity = nbm_compare_items(m, old, new, differ ? NBM_SIMILAR_FAR : NBM_SIMILAR_NEAR);
+			(a->core[old] == b->core[new] ? NBM_SAME_CORE : 0);
+	similarity = nbm_compare_items(m, old, new,
+								   differ ? NBM_SIMILAR_FAR : NBM_SIMILAR_NEAR);
+	similarity = (int) ((int64) similarity * similarity / NBM_ONE);
 	return (int) ((int64) similarity * similarity / NBM_ONE);
 }
 
@@ -1001,8 +1012,12 @@ nbm_afford_all_pairs(NbmMatcher *m, const NbmGap *gap)
 	for (int s = NBM_OLD; s <= NBM_NEW; s++)
 	{
 		for (int i = 0; i < gap->nitems[s]; i++)
-			work += (int64) (nbm_get_profile(&m->side[s], gap->items[s][i])->ngrams + 16) *
-				gap->nitems[1 - s];
+		{
+			const NbmProfile *profile = nbm_get_profile(&m->side[s], gap->items[s][i]);
+
+			CHECK_FOR_INTERRUPTS();
+			work += (profile->ngrams + INT64CONST(16)) * gap->nitems[1 - s];
+		}
 	}
 	if (work > NBM_GAP_WORK || work > m->work_left)
 		return false;
@@ -1133,11 +1148,13 @@ nbm_propose_similar(NbmMatcher *m, const NbmGap *gap, NbmKeyList *pairs)
 
 	for (int j = 0; j < nnew; j++)
 	{
-		const NbmProfile *profile = nbm_get_profile(&m->side[NBM_NEW], gap->items[NBM_NEW][j]);
+		const NbmProfile *profile = nbm_get_profile(&m->side[NBM_NEW],
+													gap->items[NBM_NEW][j]);
+		int			looked = Min(profile->ngrams, most);
 		int			nfound = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		for (int k = 0; k < Min(profile->ngrams, most); k++)
+		for (int k = 0; k < looked; k++)
 			nfound = nbm_vote(&index, profile->grams[k], votes, found, nfound);
 		for (int f = 0; f < nfound; f++)
 		{
@@ -1146,7 +1163,10 @@ nbm_propose_similar(NbmMatcher *m, const NbmGap *gap, NbmKeyList *pairs)
 		}
 		nbm_sort_keys(found, nfound);
 		for (int f = 0; f < Min(nfound, NBM_CANDIDATES); f++)
-			nbm_append_key(pairs, nbm_pack((int) found[f].value, j), 0);
+		{
+			if ((PG_UINT64_MAX - found[f].key) * NBM_ELECTED >= looked)
+				nbm_append_key(pairs, nbm_pack((int) found[f].value, j), 0);
+		}
 	}
 	pfree(found);
 	pfree(votes);
@@ -1155,46 +1175,57 @@ nbm_propose_similar(NbmMatcher *m, const NbmGap *gap, NbmKeyList *pairs)
 }
 
 /*
- * Proposes the pairs of equal content in a gap: all of them for a small class,
- * else the n-th with the n-th, counted from the front and from the back.
+ * Proposes the pairs of one class of equal content, given its old and its new
+ * items as keys whose values end in the position within the gap: all pairs of
+ * a small class, else the n-th with the n-th, from the front and from the back.
+ */
+static void
+nbm_propose_class(const NbmKey *olds, int nold, const NbmKey *news, int nnew,
+				  NbmKeyList *pairs)
+{
+	bool		all = (int64) nold * nnew <= NBM_SMALL_CLASS;
+
+	for (int i = 0; all && i < nold; i++)
+	{
+		for (int j = 0; j < nnew; j++)
+			nbm_append_key(pairs, nbm_pack((int) (uint32) olds[i].value,
+										   (int) (uint32) news[j].value), 0);
+	}
+	for (int k = 0; !all && k < Min(nold, nnew); k++)
+	{
+		nbm_append_key(pairs, nbm_pack((int) (uint32) olds[k].value,
+									   (int) (uint32) news[k].value), 0);
+		nbm_append_key(pairs, nbm_pack((int) (uint32) olds[nold - 1 - k].value,
+									   (int) (uint32) news[nnew - 1 - k].value), 0);
+	}
+}
+
+/*
+ * Proposes the pairs of equal content in a gap, class by class.
  */
 static void
 nbm_propose_equal(const NbmMatcher *m, const NbmGap *gap, NbmKeyList *pairs)
 {
 	NbmKeyList	list = {0};
+	NbmKey	   *keys;
 
 	for (int s = NBM_OLD; s <= NBM_NEW; s++)
 	{
 		for (int i = 0; i < gap->nitems[s]; i++)
-			nbm_append_key(&list, m->side[s].content[gap->items[s][i]], nbm_pack(s, i));
+			nbm_append_key(&list, m->side[s].content[gap->items[s][i]],
+						   nbm_pack(s, i));
 	}
-	nbm_sort_keys(list.keys, list.nkeys);
-	for (int i = 0, middle, end; i < list.nkeys; i = end)
+	keys = list.keys;
+	nbm_sort_keys(keys, list.nkeys);
+	for (int i = 0, end; i < list.nkeys; i = end)
 	{
-		int			nold,
-					nnew;
+		int			nold = 0;
 
-		for (middle = i; middle < list.nkeys && list.keys[middle].key == list.keys[i].key &&
-			 list.keys[middle].value >> 32 == NBM_OLD;)
-			middle++;
-		for (end = middle; end < list.nkeys && list.keys[end].key == list.keys[i].key;)
-			end++;
-		nold = middle - i;
-		nnew = end - middle;
-		for (int k = 0; k < (nold * (int64) nnew <= 64 ? nold * nnew : Min(nold, nnew)); k++)
-		{
-			bool		all = nold * (int64) nnew <= 64;
-
-			nbm_append_key(pairs,
-						   nbm_pack((int) (uint32) list.keys[i + (all ? k / nnew : k)].value,
-									(int) (uint32) list.keys[middle + (all ? k % nnew : k)].value), 0);
-			if (!all)
-				nbm_append_key(pairs,
-							   nbm_pack((int) (uint32) list.keys[middle - 1 - k].value,
-										(int) (uint32) list.keys[end - 1 - k].value), 0);
-		}
+		for (end = i; end < list.nkeys && keys[end].key == keys[i].key; end++)
+			nold += keys[end].value >> 32 == NBM_OLD;
+		nbm_propose_class(keys + i, nold, keys + i + nold, end - i - nold, pairs);
 	}
-	pfree(list.keys);
+	pfree(keys);
 }
 
 /*
@@ -1263,6 +1294,20 @@ nbm_list_steps(NbmMatcher *m, const NbmGap *gap, int *nsteps)
 }
 
 /*
+ * The better of two chains, given by their last steps or -1: the heavier one,
+ * on a tie the one found first.
+ */
+static inline int
+nbm_better_chain(const NbmStep *steps, int a, int b)
+{
+	if (a < 0 || b < 0)
+		return Max(a, b);
+	if (steps[a].score != steps[b].score)
+		return steps[a].score > steps[b].score ? a : b;
+	return Min(a, b);
+}
+
+/*
  * The best chain that ends at a new position before j, in a tree of prefix
  * maxima (a Fenwick tree over new positions): its last step, or -1.
  */
@@ -1272,11 +1317,7 @@ nbm_best_chain(const NbmStep *steps, const int *tree, int j)
 	int			best = -1;
 
 	for (; j > 0; j -= j & -j)
-	{
-		if (tree[j] >= 0 && (best < 0 || steps[tree[j]].score > steps[best].score ||
-							 (steps[tree[j]].score == steps[best].score && tree[j] < best)))
-			best = tree[j];
-	}
+		best = nbm_better_chain(steps, best, tree[j]);
 	return best;
 }
 
@@ -1287,10 +1328,7 @@ static void
 nbm_enter_chain(const NbmStep *steps, int *tree, int nnew, int step)
 {
 	for (int j = steps[step].pos[NBM_NEW] + 1; j <= nnew; j += j & -j)
-	{
-		if (tree[j] < 0 || steps[step].score > steps[tree[j]].score)
-			tree[j] = step;
-	}
+		tree[j] = nbm_better_chain(steps, tree[j], step);
 }
 
 /*
@@ -1299,7 +1337,8 @@ nbm_enter_chain(const NbmStep *steps, int *tree, int nnew, int step)
  * step one before on both sides, or -1.
  */
 static void
-nbm_score_step(NbmStep *steps, const int *tree, const NbmGap *gap, int step, int diagonal)
+nbm_score_step(NbmStep *steps, const int *tree, const NbmGap *gap, int step,
+			   int diagonal)
 {
 	NbmStep    *this = &steps[step];
 	int64		before = 0;
@@ -1342,13 +1381,16 @@ nbm_align_gap(NbmMatcher *m, const NbmGap *gap)
 		for (end = row; end < nsteps &&
 			 steps[end].pos[NBM_OLD] == steps[row].pos[NBM_OLD]; end++)
 		{
-			while (diagonal < row &&
-				   (steps[diagonal].pos[NBM_OLD] < steps[end].pos[NBM_OLD] - 1 ||
-					steps[diagonal].pos[NBM_NEW] < steps[end].pos[NBM_NEW] - 1))
+			int			i = steps[end].pos[NBM_OLD] - 1;
+			int			j = steps[end].pos[NBM_NEW] - 1;
+
+			while (diagonal < row && (steps[diagonal].pos[NBM_OLD] < i ||
+									  steps[diagonal].pos[NBM_NEW] < j))
 				diagonal++;
-			nbm_score_step(steps, tree, gap, end,
-						   diagonal < row && steps[diagonal].pos[NBM_NEW] == steps[end].pos[NBM_NEW] - 1 ?
-						   diagonal : -1);
+			if (diagonal < row && steps[diagonal].pos[NBM_NEW] == j)
+				nbm_score_step(steps, tree, gap, end, diagonal);
+			else
+				nbm_score_step(steps, tree, gap, end, -1);
 		}
 		for (int step = row; step < end; step++)
 			nbm_enter_chain(steps, tree, nnew, step);
@@ -1461,7 +1503,7 @@ nbm_match_between(NbmMatcher *m)
 	}
 }
 
-/* ---------------- step 4: anywhere ---------------- */
+/* ---------------- step 4, and 2: anywhere ---------------- */
 
 /*
  * Links the free items of equal content that are not blank, in order.
@@ -1508,35 +1550,66 @@ nbm_note_best(int *best, int *second, int similarity)
 }
 
 /*
- * Links the free items that are very similar, wherever they stand: the most
- * similar pair first, on a tie the earlier one.  A less similar pair will do
- * if nothing else comes near for either of its items.
+ * Collects, as if they were one gap, the free items that are not blank, but for
+ * those whose content has as many free items on the other side: these will find
+ * each other.  Where there are more on one side, all must be there as rivals.
  */
 static void
-nbm_match_similar(NbmMatcher *m)
+nbm_collect_unlike(const NbmMatcher *m, NbmGap *gap)
+{
+	int		   *free_items[2];
+
+	for (int s = NBM_OLD; s <= NBM_NEW; s++)
+	{
+		const NbmSide *side = &m->side[s];
+
+		free_items[s] = nbm_alloc_ints(m->ncontents, 0);
+		for (int i = 0; i < side->nitems; i++)
+			free_items[s][side->content[i]] += side->partner[i] < 0;
+	}
+	for (int s = NBM_OLD; s <= NBM_NEW; s++)
+	{
+		const NbmSide *side = &m->side[s];
+
+		gap->items[s] = nbm_alloc(side->nitems, sizeof(int));
+		gap->nitems[s] = 0;
+		for (int i = 0; i < side->nitems; i++)
+		{
+			if (side->partner[i] < 0 && !side->blank[i] &&
+				free_items[0][side->content[i]] != free_items[1][side->content[i]])
+				gap->items[s][gap->nitems[s]++] = i;
+		}
+	}
+}
+
+/*
+ * Lists pairs of items that could be the same wherever they stand, the most
+ * similar first, as keys (difference, old and new item), and for each item the
+ * similarity of its second best partner.  The caller owns all of it.
+ */
+static NbmKeyList
+nbm_rank_pairs(NbmMatcher *m, int *second[2])
 {
 	NbmGap		all;
 	NbmKeyList	pairs = {0};
 	int		   *best[2];
-	int		   *second[2];
 
+	nbm_collect_unlike(m, &all);
+	if (all.nitems[NBM_OLD] > 0 && all.nitems[NBM_NEW] > 0)
+		nbm_propose_similar(m, &all, &pairs);
 	for (int s = NBM_OLD; s <= NBM_NEW; s++)
 	{
-		all.items[s] = nbm_alloc(m->side[s].nitems, sizeof(int));
 		best[s] = nbm_alloc_ints(m->side[s].nitems, 0);
 		second[s] = nbm_alloc_ints(m->side[s].nitems, 0);
-		nbm_collect_free(m, &all, s, 0, m->side[s].nitems);
 	}
-	if (all.nitems[NBM_OLD] == 0 || all.nitems[NBM_NEW] == 0)
-		return;
-	nbm_propose_similar(m, &all, &pairs);
 	for (int p = 0; p < pairs.nkeys; p++)
 	{
 		int			old = all.items[NBM_OLD][pairs.keys[p].key >> 32];
 		int			new = all.items[NBM_NEW][(uint32) pairs.keys[p].key];
-		int			similarity = nbm_compare_items(m, old, new, NBM_SIMILAR_ALONE - NBM_MARGIN);
+		int			similarity;
 
 		CHECK_FOR_INTERRUPTS();
+		similarity = nbm_compare_items(m, old, new, NBM_SIMILAR_ALONE - NBM_MARGIN);
 		nbm_note_best(&best[NBM_OLD][old], &second[NBM_OLD][old], similarity);
 		nbm_note_best(&best[NBM_NEW][new], &second[NBM_NEW][new], similarity);
 		pairs.keys[p].key = NBM_ONE - similarity;
@@ -1544,18 +1617,35 @@ nbm_match_similar(NbmMatcher *m)
 	}
 	if (pairs.nkeys > 0)
 		nbm_sort_keys(pairs.keys, pairs.nkeys);
+	return pairs;
+}
+
+/*
+ * Links the free items that are very similar, wherever they stand: the most
+ * similar pair first, on a tie the earlier one.  A less similar pair will do
+ * if nothing else comes near for either of its items; when only what is clear
+ * is wanted, pairs must be very similar and without rivals.
+ */
+static void
+nbm_match_similar(NbmMatcher *m, bool clear)
+{
+	int		   *second[2];
+	NbmKeyList	pairs = nbm_rank_pairs(m, second);
+
 	for (int p = 0; p < pairs.nkeys; p++)
 	{
 		int			old = (int) (pairs.keys[p].value >> 32);
 		int			new = (int) (uint32) pairs.keys[p].value;
 		int			similarity = NBM_ONE - (int) pairs.keys[p].key;
 		int			rival = Max(second[NBM_OLD][old], second[NBM_NEW][new]);
+		bool		alone;
 
-		if (similarity < NBM_SIMILAR_ALONE)
+		if (similarity < (clear ? NBM_SIMILAR_FAR : NBM_SIMILAR_ALONE))
 			break;
-		if (m->side[NBM_OLD].partner[old] < 0 && m->side[NBM_NEW].partner[new] < 0 &&
-			(similarity >= NBM_SIMILAR_FAR ||
-			 (similarity - rival >= NBM_MARGIN && !nbm_ids_differ(m, old, new))))
+		if (m->side[NBM_OLD].partner[old] >= 0 || m->side[NBM_NEW].partner[new] >= 0)
+			continue;
+		alone = similarity - rival >= NBM_MARGIN && !nbm_ids_differ(m, old, new);
+		if (alone || (similarity >= NBM_SIMILAR_FAR && !clear))
 			nbm_link(m, old, new);
 	}
 }
@@ -1594,11 +1684,12 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 	nbm_match_ids(&m, 1);
 	nbm_match_unique(&m, contents, m.ncontents);
 	nbm_match_unique(&m, cores, m.ncores);
+	nbm_match_similar(&m, true);
 	nbm_match_gaps(&m);
 	nbm_match_neighbours(&m);
 	nbm_match_between(&m);
 	nbm_match_equal(&m);
-	nbm_match_similar(&m);
+	nbm_match_similar(&m, false);
 	for (int new = 0; new < nnew; new++)
 		old_of_new[new] = m.side[NBM_NEW].partner[new];
 	MemoryContextSwitchTo(callers);

@@ -27,6 +27,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "part.h"
@@ -107,35 +108,39 @@ form_of(NbmText string)
 	return -1;
 }
 
-/*
- * Writes bytes as base64 in one of the forms, into a new string of the
- * current context.
- */
-static NbmText
-encode(const bytea *bytes, int form)
+/* Room for bytes as base64 in any form. */
+static Size
+encoded_room(const bytea *bytes)
+{
+	Size		len = VARSIZE_ANY_EXHDR(bytes);
+
+	return pg_b64_enc_len((int) len) + len / BASE64_LINE_BYTES + 2;
+}
+
+/* Writes bytes as base64 in one of the forms; returns the length. */
+static int
+encode(const bytea *bytes, int form, char *out, Size room)
 {
 	const NbmByte *src = (const NbmByte *) VARDATA_ANY(bytes);
 	int			len = VARSIZE_ANY_EXHDR(bytes);
 	int			step = forms[form].lines ? BASE64_LINE_BYTES : Max(len, 1);
-	Size		room = (Size) pg_b64_enc_len(len) + len / BASE64_LINE_BYTES + 2;
-	char	   *out = palloc(room);
-	NbmText		string = {out, 0};
+	int			written = 0;
 
 	for (int done = 0; done < len; done += step)
 	{
 		int			n;
 
 		if (done > 0)
-			out[string.len++] = '\n';
-		n = pg_b64_encode(src + done, Min(step, len - done), out + string.len,
-						  (int) (room - string.len));
+			out[written++] = '\n';
+		n = pg_b64_encode(src + done, Min(step, len - done), out + written,
+						  (int) (room - written));
 		if (n < 0)
 			elog(ERROR, "could not encode base64");
-		string.len += n;
+		written += n;
 	}
 	if (forms[form].newline)
-		out[string.len++] = '\n';
-	return string;
+		out[written++] = '\n';
+	return written;
 }
 
 /* Could this string be base64, by its length and its first characters? */
@@ -165,6 +170,8 @@ decode(NbmText string, int *form)
 	bytea	   *bytes;
 	int			len;
 	NbmText		again;
+	Size		room;
+	char	   *out;
 
 	for (int i = 0; i < string.len; i += BASE64_LINE + 1)
 	{
@@ -185,8 +192,13 @@ decode(NbmText string, int *form)
 		return NULL;
 	SET_VARSIZE(bytes, VARHDRSZ + len);
 	*form = (lines ? 2 : 0) + (newline ? 1 : 0);
-	again = encode(bytes, *form);
-	return nbm_text_eq(again, string) ? bytes : NULL;
+	room = encoded_room(bytes);
+	again.str = out = palloc(room);
+	again.len = encode(bytes, *form, out, room);
+	if (!nbm_text_eq(again, string))
+		bytes = NULL;
+	pfree(out);
+	return bytes;
 }
 
 /* What a search through a body's strings has found. */
@@ -230,13 +242,39 @@ search_strings(JsonbContainer *container, int levels, StringSearch *search)
 	}
 }
 
+/* A string that takes another's place while a container is written. */
+typedef struct Replacement
+{
+	NbmText		from;			/* known by its address */
+	NbmText		to;				/* or, where bytes is not NULL, ... */
+	const bytea *bytes;			/* ... these, encoded */
+	int			form;
+} Replacement;
+
+/* Writes the string that takes the other's place. */
+static void
+write_replacement(NbmWriter *w, const Replacement *r)
+{
+	JsonbValue	value;
+	Size		room;
+
+	if (r->bytes == NULL)
+	{
+		nbm_set_string(&value, r->to);
+		nbm_writer_value(w, &value);
+		return;
+	}
+	room = encoded_room(r->bytes);
+	nbm_writer_end_string(w, encode(r->bytes, r->form,
+									nbm_writer_begin_string(w, room), room));
+}
+
 /*
- * Writes a container with one of its strings, known by its address, replaced
- * by another.  Only what holds the string is written anew.
+ * Writes a container with a string replaced.  Only what holds the string is
+ * written anew, all else is copied whole.
  */
 static void
-write_replaced(NbmWriter *w, JsonbContainer *container, NbmText from,
-			   NbmText to)
+write_replaced(NbmWriter *w, JsonbContainer *container, const Replacement *r)
 {
 	bool		is_object = JsonContainerIsObject(container);
 	int			count = JsonContainerSize(container);
@@ -258,27 +296,16 @@ write_replaced(NbmWriter *w, JsonbContainer *container, NbmText from,
 		else
 			nbm_element(container, i, &value);
 		data = (char *) value.val.binary.data;
-		if (value.type == jbvString && value.val.string.val == from.str)
-			nbm_set_string(&value, to);
-		if (value.type == jbvBinary && data <= from.str &&
-			from.str < data + value.val.binary.len)
-			write_replaced(w, value.val.binary.data, from, to);
+		if (value.type == jbvString && value.val.string.val == r->from.str)
+			write_replacement(w, r);
+		else if (value.type == jbvBinary && data <= r->from.str &&
+				 r->from.str < data + value.val.binary.len)
+			write_replaced(w, value.val.binary.data, r);
 		else
 			nbm_writer_value(w, &value);
 	}
 	nbm_writer_end(w);
 	pfree(keys);
-}
-
-/* A new body, in the current context, with one string replaced. */
-static Jsonb *
-replace_string(Jsonb *body, NbmText from, NbmText to)
-{
-	NbmWriter	w;
-
-	nbm_writer_init(&w, VARSIZE(body) - from.len + to.len + 64);
-	write_replaced(&w, &body->root, from, to);
-	return nbm_writer_finish(&w);
 }
 
 /*
@@ -290,7 +317,8 @@ void
 nbm_part_make(Jsonb *body, NbmPart *part)
 {
 	StringSearch search = {{NULL, 0}, {NULL, 0}, -1};
-	int			form;
+	Replacement r = {{NULL, 0}};
+	NbmWriter	w;
 
 	nbm_part_digest(body, part->digest);
 	part->id = nbm_part_id(part->digest);
@@ -301,32 +329,80 @@ nbm_part_make(Jsonb *body, NbmPart *part)
 	search_strings(&body->root, BASE64_MAX_LEVEL, &search);
 	if (search.longest.str == NULL || search.marker.str != NULL)
 		return;
-	part->bytes = decode(search.longest, &form);
-	if (part->bytes != NULL)
-		part->body = replace_string(body, search.longest,
-									nbm_text(forms[form].marker));
+	part->bytes = decode(search.longest, &r.form);
+	if (part->bytes == NULL)
+		return;
+	r.from = search.longest;
+	r.to = nbm_text(forms[r.form].marker);
+	nbm_writer_init(&w, VARSIZE(body) - r.from.len + 64);
+	write_replaced(&w, &body->root, &r);
+	part->body = nbm_writer_finish(&w);
+}
+
+/* Finds the place of the bytes in a stored body; false where it has none. */
+static bool
+find_place(const NbmBody *body, Replacement *r)
+{
+	StringSearch search = {{NULL, 0}, {NULL, 0}, -1};
+
+	search_strings(&body->body->root, BASE64_MAX_LEVEL, &search);
+	r->from = search.marker;
+	r->bytes = body->bytes;
+	r->form = search.form;
+	return search.marker.str != NULL;
+}
+
+/* Is a stored body an object and, where bytes are held apart, has a marker? */
+bool
+nbm_part_is_sound(const NbmBody *body)
+{
+	Replacement r;
+
+	return JB_ROOT_IS_OBJECT(body->body) &&
+		(body->bytes == NULL || find_place(body, &r));
 }
 
 /*
- * The whole body of a stored part: the body itself where it has no bytes
- * apart, else a new one in the current context.  NULL where there are bytes
- * and no marker: then the part is damaged.
+ * The whole body of a stored, sound part, which from then on is held whole;
+ * new memory is of the body's context.
  */
 Jsonb *
-nbm_part_body(Jsonb *body, bytea *bytes)
+nbm_part_whole(NbmBody *body)
 {
-	StringSearch search = {{NULL, 0}, {NULL, 0}, -1};
-	NbmText		string;
-	Jsonb	   *whole;
+	MemoryContext outer;
+	NbmWriter	w;
 
-	if (bytes == NULL)
-		return body;
-	if (!JsonContainerIsScalar(&body->root))
-		search_strings(&body->root, BASE64_MAX_LEVEL, &search);
-	if (search.marker.str == NULL)
-		return NULL;
-	string = encode(bytes, search.form);
-	whole = replace_string(body, search.marker, string);
-	pfree(unconstify(char *, string.str));
-	return whole;
+	if (body->bytes == NULL)
+		return body->body;
+	outer = MemoryContextSwitchTo(GetMemoryChunkContext(body->body));
+	nbm_writer_init(&w, nbm_part_size(body));
+	nbm_part_write(&w, body);
+	body->body = nbm_writer_finish(&w);
+	body->bytes = NULL;
+	MemoryContextSwitchTo(outer);
+	return body->body;
+}
+
+/* About how many bytes the whole body has. */
+Size
+nbm_part_size(const NbmBody *body)
+{
+	return VARSIZE(body->body) +
+		(body->bytes == NULL ? 0 : encoded_room(body->bytes) + 64);
+}
+
+/* Writes the whole body of a stored, sound part. */
+void
+nbm_part_write(NbmWriter *w, const NbmBody *body)
+{
+	JsonbValue	value;
+	Replacement r = {{NULL, 0}};
+
+	if (body->bytes != NULL && find_place(body, &r))
+		write_replaced(w, &body->body->root, &r);
+	else
+	{
+		nbm_set_jsonb(&value, body->body);
+		nbm_writer_value(w, &value);
+	}
 }

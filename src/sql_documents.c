@@ -310,15 +310,17 @@ PG_FUNCTION_INFO_V1(nbm_part_body_sql);
 Datum
 nbm_part_body_sql(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *body;
+	NbmBody		body = {NULL, NULL};
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	body = nbm_part_body(PG_GETARG_JSONB_P(0), PG_ARGISNULL(1) ? NULL :
-						 PG_GETARG_BYTEA_PP(1));
-	if (body == NULL)
+	body.body = PG_GETARG_JSONB_P_COPY(0);
+	if (PG_ARGISNULL(1))
+		PG_RETURN_JSONB_P(body.body);
+	body.bytes = PG_GETARG_BYTEA_P(1);
+	if (!nbm_part_is_sound(&body))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("body has no marker for the place of the bytes")));
-	PG_RETURN_JSONB_P(body);
+	PG_RETURN_JSONB_P(nbm_part_whole(&body));
 }

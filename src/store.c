@@ -157,10 +157,11 @@ static const StoreQuery queries[QUERIES] =
 		2, {INT8OID, INT4OID}
 	},
 	[Q_EQUAL_VERSIONS] = {
-		"SELECT v.version FROM notebook_migrate.%1$s_version v"
+		"SELECT v.version FROM pg_catalog.unnest($3) AS a(version)"
+		" JOIN notebook_migrate.%1$s_version v"
+		" ON v.%1$s_id" EQ "$1 AND v.version" EQ "a.version"
 		" JOIN notebook_migrate.%1$s_version w ON w.%1$s_id" EQ "$1"
-		" AND w.version" EQ "$2 AND w.digest" EQ "v.digest"
-		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "ANY ($3)",
+		" AND w.version" EQ "$2 AND w.digest" EQ "v.digest",
 		3, {INT8OID, INT4OID, INT4ARRAYOID}
 	},
 	[Q_KEEP] = {
@@ -183,13 +184,15 @@ static const StoreQuery queries[QUERIES] =
 		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID}
 	},
 	[Q_PARTS] = {
-		"SELECT part_id, body, bytes FROM notebook_migrate.%1$s_part"
-		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "ANY ($2)",
+		"SELECT p.part_id, p.body, p.bytes FROM pg_catalog.unnest($2) AS w(part_id)"
+		" JOIN notebook_migrate.%1$s_part p"
+		" ON p.%1$s_id" EQ "$1 AND p.part_id" EQ "w.part_id",
 		2, {INT8OID, INT8ARRAYOID}
 	},
 	[Q_DIGESTS] = {
-		"SELECT part_id, digest FROM notebook_migrate.%1$s_part"
-		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "ANY ($2)",
+		"SELECT p.part_id, p.digest FROM pg_catalog.unnest($2) AS w(part_id)"
+		" JOIN notebook_migrate.%1$s_part p"
+		" ON p.%1$s_id" EQ "$1 AND p.part_id" EQ "w.part_id",
 		2, {INT8OID, INT8ARRAYOID}
 	},
 	[Q_ADD_PART] = {
@@ -255,6 +258,15 @@ static const StoreQuery queries[QUERIES] =
 
 static SPIPlanPtr plans[NBM_KINDS][QUERIES];
 
+/*
+ * Ways of running a query that grow with the tables, not with what is asked:
+ * off while our plans are made.
+ */
+static const char *const plan_settings[] = {
+	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
+	"enable_mergejoin", "enable_material"
+};
+
 /* Is this backend deleting a document's history with the document? */
 static bool deleting = false;
 
@@ -274,9 +286,10 @@ nbm_store_begin(void)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	(void) set_config_option("enable_seqscan", "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	for (int i = 0; i < lengthof(plan_settings); i++)
+		(void) set_config_option(plan_settings[i], "off",
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	return level;
@@ -980,7 +993,7 @@ nbm_store_add_parts(const NbmStore *store, NbmPart *parts, int count)
 typedef struct BodyEntry
 {
 	uint64		part;
-	Jsonb	   *body;
+	NbmBody		body;
 } BodyEntry;
 
 /* Bodies of parts, by id. */
@@ -1012,7 +1025,7 @@ nbm_bodies_want(NbmBodies *bodies, uint64 part)
 	BodyEntry  *entry = hash_search(bodies->entries, &part, HASH_ENTER, &found);
 
 	if (!found)
-		entry->body = NULL;
+		entry->body.body = NULL;
 }
 
 /* Asks for all bodies of a layout. */
@@ -1042,7 +1055,7 @@ nbm_bodies_fetch(NbmBodies *bodies, const NbmStore *store)
 
 	hash_seq_init(&scan, bodies->entries);
 	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (entry->body == NULL)
+		if (entry->body.body == NULL)
 			ids[count++] = entry->part;
 	if (count == 0)
 		return;
@@ -1051,41 +1064,45 @@ nbm_bodies_fetch(NbmBodies *bodies, const NbmStore *store)
 	rows = run(store, Q_PARTS, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		Datum		value;
-		Jsonb	   *body;
+		Datum		bytes;
 		uint64		part;
 		bool		no_bytes;
 
 		CHECK_FOR_INTERRUPTS();
 		part = (uint64) DatumGetInt64(column(row, 1, NULL));
 		entry = hash_search(bodies->entries, &part, HASH_FIND, NULL);
-		body = DatumGetJsonbPCopy(column(row, 2, NULL));
-		value = column(row, 3, &no_bytes);
-		if (!no_bytes)
-			body = nbm_part_body(body, DatumGetByteaPP(value));
-		if (body == NULL || !JsonContainerIsObject(&body->root))
+		entry->body.body = DatumGetJsonbPCopy(column(row, 2, NULL));
+		bytes = column(row, 3, &no_bytes);
+		entry->body.bytes = no_bytes ? NULL : DatumGetByteaPCopy(bytes);
+		if (!nbm_part_is_sound(&entry->body))
 			damaged(store, psprintf("part " INT64_FORMAT, (int64) part));
-		entry->body = body;
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
 
 /*
- * The body of a part that was fetched; it belongs to the set.  Raises XX001
- * where the store has lost it.  Fits NbmBodyLookup.
+ * A part that was fetched, as it is stored; it belongs to the set.  Raises
+ * XX001 where the store has lost it.  Fits NbmBodyLookup.
  */
-Jsonb *
-nbm_bodies_get(void *bodies, uint64 part)
+NbmBody *
+nbm_bodies_stored(void *bodies, uint64 part)
 {
 	BodyEntry  *entry = hash_search(((NbmBodies *) bodies)->entries, &part,
 									HASH_FIND, NULL);
 
-	if (entry == NULL || entry->body == NULL)
+	if (entry == NULL || entry->body.body == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the store has lost part " INT64_FORMAT, (int64) part),
 				 errhint("store_verify() lists what is damaged.")));
-	return entry->body;
+	return &entry->body;
+}
+
+/* The whole body of a part that was fetched; as nbm_bodies_stored(). */
+Jsonb *
+nbm_bodies_get(NbmBodies *bodies, uint64 part)
+{
+	return nbm_part_whole(nbm_bodies_stored(bodies, part));
 }
 
 /* All items that were ever removed from the document, newest first. */

@@ -115,7 +115,8 @@ extern void nbm_bodies_want(NbmBodies *bodies, uint64 part);
 extern void nbm_bodies_want_layout(NbmBodies *bodies,
 								   const NbmLayout *layout);
 extern void nbm_bodies_fetch(NbmBodies *bodies, const NbmStore *store);
-extern Jsonb *nbm_bodies_get(void *bodies, uint64 part);
+extern NbmBody *nbm_bodies_stored(void *bodies, uint64 part);
+extern Jsonb *nbm_bodies_get(NbmBodies *bodies, uint64 part);
 
 extern NbmItem *nbm_store_removed(const NbmStore *store, int *count);
 extern void nbm_store_add_removed(const NbmStore *store, const NbmItem *item,

@@ -30,19 +30,18 @@ static void
 verify_part(const NbmStore *store, NbmPart *part, void *arg)
 {
 	Verification *v = arg;
-	Jsonb	   *body = nbm_part_body(part->body, part->bytes);
+	NbmBody		body = {part->body, part->bytes};
 	uint8		digest[NBM_DIGEST_LEN];
 
 	hash_search(v->parts, &part->id, HASH_ENTER, NULL);
 	if (part->id - nbm_part_id(part->digest) > NBM_MAX_PROBES)
 		v->report(store, 0, &part->id, "part_id is not of the digest", v->arg);
-	if (body == NULL)
+	if (!nbm_part_is_sound(&body))
 	{
-		v->report(store, 0, &part->id, "body has no marker for the bytes",
-				  v->arg);
+		v->report(store, 0, &part->id, "body is no part's", v->arg);
 		return;
 	}
-	nbm_part_digest(body, digest);
+	nbm_part_digest(nbm_part_whole(&body), digest);
 	if (memcmp(digest, part->digest, NBM_DIGEST_LEN) != 0)
 		v->report(store, 0, &part->id, "digest is not of the body", v->arg);
 }

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """How well src/match.c tells which cell is which, and how fast.
 
-    NBM_DATA=.../shared/data test/accuracy/accuracy.py [--wrong] [--seeds N] [only-kind ...]
+    NBM_DATA=.../shared/data test/accuracy/accuracy.py [--wrong] [--seeds N] [what ...]
 
-Three tables: real consecutive revisions whose nbformat ids are the truth (ids
-stripped before matching); synthetic edit scripts by kind of edit, over real
-notebooks; worst cases by time.  --wrong prints every wrong pair.
+Tables: real consecutive revisions (ids stripped before matching); synthetic
+edit scripts by kind of edit, over real notebooks; workflows; worst cases by
+time.  Recall is the part of the true pairs that were found, precision the part
+of the found pairs that are true.  A twin is a wrong pair whose two old cells
+have the same text, so that only luck could tell them apart.
 
 match.c is compiled with pgstub.c instead of a server and called by ctypes.
 """
+import argparse
 import ctypes
 import glob
 import hashlib
@@ -90,6 +93,8 @@ def match(lib, old, new):
     """For each new cell the index of the old one, or -1."""
     result = (ctypes.c_int * max(1, len(new)))()
     lib.nbm_match(as_items(old), len(old), as_items(new), len(new), result)
+    found = [i for i in result[:len(new)] if i >= 0]
+    assert len(found) == len(set(found)) and all(i < len(old) for i in found), "not one to one"
     return list(result)[:len(new)]
 
 
@@ -102,8 +107,7 @@ class Score:
         self.true = self.found = self.right = self.edits = self.perfect = self.twins = 0
 
     def add(self, old, new, result, wrong=None, label=""):
-        """Count one matching; a wrong pair whose old cells are equal and stand
-        side by side (nobody could tell them apart) is counted as a twin, too."""
+        """Count one matching; append what is wrong with it to wrong, if given."""
         where = {c.true_id: i for i, c in enumerate(old) if c.true_id is not None}
         bad = 0
         for j, cell in enumerate(new):
@@ -301,7 +305,7 @@ class Script:
             self.cells.insert(self.rng.randint(0, len(self.cells)), self.fresh("", "code"))
 
     def fill_blank(self):
-        """Type into a blank cell; often a new blank one appears below it."""
+        """Type into a blank cell."""
         choice = [i for i, c in enumerate(self.cells) if not c.source.strip()]
         if choice:
             i = self.rng.choice(choice)
@@ -394,6 +398,39 @@ def synthetic(notebook, foreign, kind, rng):
             with_ids(new, [rng.choice([c.true_id, "same"]) for c in new]))
 
 
+# ---------------------------------------------------------------- workflows
+
+def operators(content):
+    """The operators of a workflow as cells without ids."""
+    content = content.get("content", content)
+    if isinstance(content, str):
+        content = json.loads(content)
+    return [Cell(json.dumps(o["operatorProperties"], sort_keys=True, indent=0), o["operatorType"],
+                 "", o["operatorID"]) for o in content["operators"]]
+
+
+def workflow_edits(seeds):
+    """(label, old, new): the saves of the version chain, and each workflow
+    generated anew: all ids new, order shuffled, two operators edited."""
+    with open(os.path.join(DATA, "texera/version-chain_states_after_each_save.json"), encoding="utf-8") as f:
+        states = [operators(s) for s in json.load(f)]
+    for old, new in zip(states, states[1:]):
+        yield "version chain", old, new
+    paths = ("texera/workflow*.json", "texera/udon_W*.json", "texera/Q*_Final.json",
+             "texera/prompt-example_workflow_content.json")
+    for path in sorted(p for pattern in paths for p in glob.glob(os.path.join(DATA, pattern))):
+        with open(path, encoding="utf-8") as f:
+            old = operators(json.load(f))
+        for seed in range(seeds):
+            rng = random.Random(f"{os.path.basename(path)}{seed}")
+            new = [c.copy() for c in old]
+            rng.shuffle(new)
+            full = [i for i, c in enumerate(new) if len(c.source) > 20]
+            for i in rng.sample(full, min(2, len(full))):
+                new[i] = new[i].copy(source=edited(new[i].source, rng, 1))
+            yield "generated anew", old, new
+
+
 # ---------------------------------------------------------------- worst cases
 
 def worst_cases():
@@ -444,63 +481,85 @@ def gaps(rng, words):
 
 # ---------------------------------------------------------------- the tables
 
-def main():
-    args = [a for a in sys.argv[1:] if not a.startswith("--")]
-    show = "--wrong" in sys.argv
-    seeds = int(sys.argv[sys.argv.index("--seeds") + 1]) if "--seeds" in sys.argv else 5
-    if "--seeds" in sys.argv:
-        args.remove(str(seeds))
-    if not os.path.isdir(os.path.join(DATA, "notebooks_corpus")):
-        print("accuracy: skipped, no notebooks_corpus in NBM_DATA")
-        return
-    lib = build()
-    wrong = [] if show else None
+def history_tables(lib, wrong):
+    """Real revisions, by what happened between them."""
+    for truth in (truth_by_ids, truth_by_place):
+        print(f"\n== real histories, ids stripped, {truth.__name__.replace('_', ' ')}")
+        by_kind = defaultdict(Score)
+        for step in (1, 3, 10):
+            for label, old, new in revisions(step):
+                if truth(old, new):
+                    result = match(lib, old, new)
+                    by_kind[kind_of_revision(old, new)].add(old, new, result, wrong, f"step {step} {label}")
+        for kind, score in sorted(by_kind.items()):
+            print(f"{kind:24s}{score}")
+        if not by_kind:
+            print("skipped, no such revisions in this corpus")
 
-    if not args or "history" in args:
-        for truth in (truth_by_ids, truth_by_place):
-            print(f"\n== real histories, ids stripped, {truth.__name__.replace('_', ' ')}")
-            by_kind = defaultdict(Score)
-            for step in (1, 3, 10):
-                for label, old, new in revisions(step):
-                    if truth(old, new):
-                        result = match(lib, old, new)
-                        for kind in (kind_of_revision(old, new), "all"):
-                            by_kind[kind].add(old, new, result, wrong if kind == "all" else None, f"step {step} {label}")
-            for kind, score in sorted(by_kind.items()):
-                print(f"{kind:24s}{score}")
-            if not by_kind:
-                print("skipped, no such revisions in this corpus")
 
+def synthetic_table(lib, kinds, seeds, wrong):
+    """Edit scripts over the real notebooks, by kind of edit."""
     print(f"\n== synthetic edits of real notebooks, {seeds} seeds each")
     paths = sorted(glob.glob(os.path.join(DATA, "notebooks_corpus/notebooks/*.ipynb")))
     notebooks = [(p, c) for p, c in ((p, load(p)) for p in paths) if c]
     total = Score()
-    for kind in KINDS + ID_KINDS:
-        if args and kind not in args:
-            continue
+    for kind in kinds:
         score = Score()
         for path, cells in notebooks:
             foreign = [c for p, other in notebooks if p != path for c in other if c.source.strip()]
             for seed in range(seeds):
                 old, new = synthetic(cells, foreign, kind, random.Random(f"{path[-20:]}{kind}{seed}"))
                 result = match(lib, old, new)
-                for s in (score, total):
-                    s.add(old, new, result, wrong if s is score else None, f"{kind} {os.path.basename(path)} {seed}")
+                score.add(old, new, result, wrong, f"{kind} {os.path.basename(path)} {seed}")
+                total.add(old, new, result)
         print(f"{kind:24s}{score}")
     print(f"{'all':24s}{total}")
 
-    if not args or "worst" in args:
-        print("\n== worst cases")
-        peak = ctypes.c_size_t.in_dll(lib, "pgstub_peak")
-        for name, old, new in worst_cases():
-            a, b, result = as_items(old), as_items(new), (ctypes.c_int * len(new))()
-            peak.value = 0
-            start = time.perf_counter()
-            lib.nbm_match(a, len(old), b, len(new), result)
-            took = time.perf_counter() - start
-            print(f"{name:40s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB"
-                  f"   {sum(r >= 0 for r in result)} matched of {len(new)}")
 
+def workflow_table(lib, seeds, wrong):
+    """Operators of real workflows, ids stripped."""
+    print("\n== workflows, ids stripped")
+    by_kind = defaultdict(Score)
+    for kind, old, new in workflow_edits(seeds):
+        by_kind[kind].add(old, new, match(lib, old, new), wrong, kind)
+    for kind, score in sorted(by_kind.items()):
+        print(f"{kind:24s}{score}")
+
+
+def worst_table(lib):
+    """Time and memory of the worst cases."""
+    print("\n== worst cases")
+    peak = ctypes.c_size_t.in_dll(lib, "pgstub_peak")
+    for name, old, new in worst_cases():
+        a, b, result = as_items(old), as_items(new), (ctypes.c_int * len(new))()
+        peak.value = 0
+        start = time.perf_counter()
+        lib.nbm_match(a, len(old), b, len(new), result)
+        took = time.perf_counter() - start
+        print(f"{name:40s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB"
+              f"   {sum(r >= 0 for r in result)} matched of {len(new)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wrong", action="store_true", help="print every wrong pair")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("only", nargs="*", help="history, workflows, worst, or kinds of synthetic edit")
+    args = parser.parse_args()
+    if not os.path.isdir(os.path.join(DATA, "notebooks_corpus")):
+        print("accuracy: skipped, no notebooks_corpus in NBM_DATA")
+        return
+    lib = build()
+    wrong = [] if args.wrong else None
+    if not args.only or "history" in args.only:
+        history_tables(lib, wrong)
+    kinds = [k for k in KINDS + ID_KINDS if not args.only or k in args.only]
+    if kinds:
+        synthetic_table(lib, kinds, args.seeds, wrong)
+    if not args.only or "workflows" in args.only:
+        workflow_table(lib, args.seeds, wrong)
+    if not args.only or "worst" in args.only:
+        worst_table(lib)
     for label, j, cell, truth, true_old, found, found_old in wrong or []:
         print(f"\n{label} new {j} {cell}\n   truth {truth} {true_old}\n   found {found} {found_old}")
 

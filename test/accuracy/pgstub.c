@@ -59,7 +59,7 @@ hash_bytes_extended(const unsigned char *k, int keylen, uint64 seed)
 }
 
 /* Zeroed memory in the one list. */
-void *
+void	   *
 palloc0(Size size)
 {
 	Piece	   *piece = calloc(1, sizeof(Piece) + size);
@@ -87,7 +87,7 @@ pfree(void *pointer)
 }
 
 /* A larger piece with the same contents. */
-void *
+void	   *
 repalloc(void *pointer, Size size)
 {
 	Piece	   *piece = (Piece *) pointer - 1;
