@@ -528,7 +528,7 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	while (i < na || j < nb)
 	{
 		int			order = i >= na ? 1 : j >= nb ? -1 :
-			link_cmp(&a[i], &b[j]);
+		link_cmp(&a[i], &b[j]);
 
 		if (order != 0)
 		{

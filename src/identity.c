@@ -150,7 +150,7 @@ nbm_identify(const NbmStore *store, const NbmLayout *parent,
 	for (int i = 0; i < nnews; i++)
 	{
 		const NbmItem *old = old_of_new[i] < 0 ? NULL :
-			olds[old_of_new[i]].item;
+		olds[old_of_new[i]].item;
 
 		news[i].item->key = old ? old->key : 0;
 		news[i].item->since = old ? old->since : version;

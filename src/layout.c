@@ -530,8 +530,8 @@ nbm_layout_encode_delta(const NbmLayout *layout, const NbmLayout *keyframe)
 	int32		max_key;
 	int		   *index = nbm_layout_index(keyframe, &max_key);
 	bool		new_runs = layout->nruns != keyframe->nruns ||
-		memcmp(layout->runs, keyframe->runs,
-			   sizeof(int) * layout->nruns) != 0;
+	memcmp(layout->runs, keyframe->runs,
+		   sizeof(int) * layout->nruns) != 0;
 	bool		new_envelope = layout->envelope != keyframe->envelope;
 	int			cursor = 0;
 	int			ncopies = 0;

@@ -112,9 +112,9 @@ nearest_mapping(const NbmAnswer *answer, const NbmMappingRow *rows, int count)
 	for (int i = 0; i < count; i++)
 	{
 		int64		a = (int64) answer->cells.version.version -
-			rows[i].notebook_version;
+		rows[i].notebook_version;
 		int64		b = (int64) answer->operators.version.version -
-			rows[i].workflow_version;
+		rows[i].workflow_version;
 		bool		before = a >= 0 && b >= 0;
 		int64		distance = Abs(a) + Abs(b);
 

@@ -62,7 +62,7 @@ static int32
 resolve(Parse *parse, const NbmKind *kind, const JsonbValue *name)
 {
 	const NbmLayout *layout = kind == &nbm_notebook ? parse->cells :
-		parse->operators;
+	parse->operators;
 	const char *why;
 	int			index = nbm_find_named(kind, layout, name, &why);
 

@@ -46,6 +46,7 @@ static const struct
 	bool		lines;			/* in lines of 76 characters */
 	bool		newline;		/* a newline at the end */
 }			forms[] =
+
 {
 	{"base64", false, false},
 	{"base64n", false, true},

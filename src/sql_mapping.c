@@ -428,6 +428,8 @@ nbm_mapping_health(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int64		notebook_id = PG_GETARG_INT64(0);
 	int64		workflow_id = PG_GETARG_INT64(1);
+	NbmStore	notebook = {&nbm_notebook, notebook_id, true};
+	NbmStore	workflow = {&nbm_workflow, workflow_id, true};
 	NbmHead		head;
 	NbmMappedPair *pairs;
 	MemoryContext scratch;
@@ -438,9 +440,9 @@ nbm_mapping_health(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	level = nbm_store_begin();
 	if (!PG_ARGISNULL(0))
-		nbm_store_head(&(NbmStore) {&nbm_notebook, notebook_id, true}, &head);
+		nbm_store_head(&notebook, &head);
 	if (!PG_ARGISNULL(1))
-		nbm_store_head(&(NbmStore) {&nbm_workflow, workflow_id, true}, &head);
+		nbm_store_head(&workflow, &head);
 	pairs = nbm_store_mapped_pairs(PG_ARGISNULL(0) ? NULL : &notebook_id,
 								   PG_ARGISNULL(1) ? NULL : &workflow_id,
 								   &count);

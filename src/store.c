@@ -157,11 +157,12 @@ static const StoreQuery queries[QUERIES] =
 		2, {INT8OID, INT4OID}
 	},
 	[Q_EQUAL_VERSIONS] = {
-		"SELECT v.version FROM pg_catalog.unnest($3) AS a(version)"
-		" JOIN notebook_migrate.%1$s_version v"
-		" ON v.%1$s_id" EQ "$1 AND v.version" EQ "a.version"
-		" JOIN notebook_migrate.%1$s_version w ON w.%1$s_id" EQ "$1"
-		" AND w.version" EQ "$2 AND w.digest" EQ "v.digest",
+		"SELECT v.version FROM pg_catalog.unnest($3) AS a(version),"
+		" LATERAL (SELECT version, digest FROM notebook_migrate.%1$s_version"
+		" WHERE %1$s_id" EQ "$1 AND version" EQ "a.version OFFSET 0) v"
+		" WHERE v.digest" EQ "(SELECT digest"
+		" FROM notebook_migrate.%1$s_version WHERE %1$s_id" EQ "$1"
+		" AND version" EQ "$2)",
 		3, {INT8OID, INT4OID, INT4ARRAYOID}
 	},
 	[Q_KEEP] = {
@@ -184,15 +185,15 @@ static const StoreQuery queries[QUERIES] =
 		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID}
 	},
 	[Q_PARTS] = {
-		"SELECT p.part_id, p.body, p.bytes FROM pg_catalog.unnest($2) AS w(part_id)"
-		" JOIN notebook_migrate.%1$s_part p"
-		" ON p.%1$s_id" EQ "$1 AND p.part_id" EQ "w.part_id",
+		"SELECT p.* FROM pg_catalog.unnest($2) AS w(part_id),"
+		" LATERAL (SELECT part_id, body, bytes FROM notebook_migrate.%1$s_part"
+		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "w.part_id OFFSET 0) p",
 		2, {INT8OID, INT8ARRAYOID}
 	},
 	[Q_DIGESTS] = {
-		"SELECT p.part_id, p.digest FROM pg_catalog.unnest($2) AS w(part_id)"
-		" JOIN notebook_migrate.%1$s_part p"
-		" ON p.%1$s_id" EQ "$1 AND p.part_id" EQ "w.part_id",
+		"SELECT p.* FROM pg_catalog.unnest($2) AS w(part_id),"
+		" LATERAL (SELECT part_id, digest FROM notebook_migrate.%1$s_part"
+		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "w.part_id OFFSET 0) p",
 		2, {INT8OID, INT8ARRAYOID}
 	},
 	[Q_ADD_PART] = {
@@ -260,7 +261,8 @@ static SPIPlanPtr plans[NBM_KINDS][QUERIES];
 
 /*
  * Ways of running a query that grow with the tables, not with what is asked:
- * off while our plans are made.
+ * off while our plans are made.  (Where a list of ids is looked up, OFFSET 0
+ * keeps the planner from turning the look-up round.)
  */
 static const char *const plan_settings[] = {
 	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
