@@ -21,8 +21,8 @@
 #include "identity.h"
 #include "recent.h"
 
-/* The setting notebook_migrate.max_document_size, in kB; see the module. */
-extern int	nbm_max_document_size;
+/* The setting notebook_migrate.max_document_size, in kB. */
+int			nbm_max_document_size = 128 * 1024;
 
 /* A body that was met in this save, found by a hash of its bytes. */
 typedef struct KnownBody

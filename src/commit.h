@@ -20,6 +20,8 @@ typedef struct NbmCommit
 	uint8		digest[NBM_DIGEST_LEN]; /* of the version made */
 } NbmCommit;
 
+extern int	nbm_max_document_size;
+
 extern void nbm_commit_begin(NbmCommit *commit, const NbmStore *store,
 							 const int32 *expected, const char *message);
 extern int32 nbm_commit_document(NbmCommit *commit, Jsonb *content,

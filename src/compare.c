@@ -454,7 +454,7 @@ read_end(JsonbContainer *link, const char *name, const IdKey *ids, int nids,
 {
 	JsonbContainer *end;
 	IdKey		wanted = {{NULL, 0}, 0};
-	IdKey	   *found;
+	const IdKey *found;
 
 	if (!nbm_get_container(link, name, false, &end))
 		return;

@@ -116,7 +116,7 @@ nearest_mapping(const NbmAnswer *answer, const NbmMappingRow *rows, int count)
 		int64		b = (int64) answer->operators.version.version -
 		rows[i].workflow_version;
 		bool		before = a >= 0 && b >= 0;
-		int64		distance = Abs(a) + Abs(b);
+		int64		distance = (a < 0 ? -a : a) + (b < 0 ? -b : b);
 
 		if (best >= 0 && (best_before > before ||
 						  (best_before == before && best_distance <= distance)))

@@ -17,15 +17,12 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "commit.h"
 #include "compat.h"
-#include "store.h"
 
 NBM_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
-
-/* The largest document that a writer may store, in kB of jsonb. */
-int			nbm_max_document_size = 128 * 1024;
 
 /* Defines the settings. */
 void

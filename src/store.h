@@ -131,7 +131,7 @@ extern NbmMappedPair *nbm_store_mapped_pairs(const int64 *notebook_id,
 											 const int64 *workflow_id,
 											 int *count);
 
-extern void nbm_store_no_document(const NbmStore *store) pg_attribute_noreturn();
+extern void nbm_store_no_document(const NbmStore *store);
 extern char *nbm_author;
 
 extern int64 *nbm_store_ids(const NbmKind *kind, int *count);
