@@ -27,6 +27,7 @@ CREATE TABLE notebook_migrate.notebook_head (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE notebook_migrate.notebook_head IS
   'One row a notebook: its newest version. Writers of a notebook queue on its row';
+COMMENT ON SEQUENCE notebook_migrate.notebook_head_notebook_id_seq IS 'Ids of notebooks that were inserted without one';
 COMMENT ON COLUMN notebook_migrate.notebook_head.notebook_id IS 'The notebook';
 COMMENT ON COLUMN notebook_migrate.notebook_head.created_at IS 'When its first version was stored';
 COMMENT ON COLUMN notebook_migrate.notebook_head.updated_at IS 'When its newest version was stored or it was renamed';
@@ -52,6 +53,7 @@ CREATE TABLE notebook_migrate.notebook_version (
   message text,
   digest bytea NOT NULL,
   layout_bytes bytea NOT NULL,
+  seal bigint NOT NULL,
   PRIMARY KEY (notebook_id, version)
 );
 COMMENT ON TABLE notebook_migrate.notebook_version IS
@@ -72,6 +74,7 @@ COMMENT ON COLUMN notebook_migrate.notebook_version.author IS 'The setting noteb
 COMMENT ON COLUMN notebook_migrate.notebook_version.message IS 'What the writer said of it';
 COMMENT ON COLUMN notebook_migrate.notebook_version.digest IS 'SHA-256 over the ordered parts; equal for equal notebooks';
 COMMENT ON COLUMN notebook_migrate.notebook_version.layout_bytes IS 'Which cell stands where, with which parts; read by notebook_cells()';
+COMMENT ON COLUMN notebook_migrate.notebook_version.seal IS 'The first 8 bytes of the SHA-256 over the other columns; checked by store_verify()';
 
 CREATE TABLE notebook_migrate.notebook_part (
   notebook_id bigint NOT NULL,
@@ -118,6 +121,7 @@ CREATE TABLE notebook_migrate.workflow_head (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE notebook_migrate.workflow_head IS
   'One row a workflow: its newest version. Writers of a workflow queue on its row';
+COMMENT ON SEQUENCE notebook_migrate.workflow_head_workflow_id_seq IS 'Ids of workflows that were inserted without one';
 COMMENT ON COLUMN notebook_migrate.workflow_head.workflow_id IS 'The workflow';
 COMMENT ON COLUMN notebook_migrate.workflow_head.created_at IS 'When its first version was stored';
 COMMENT ON COLUMN notebook_migrate.workflow_head.updated_at IS 'When its newest version was stored or it was renamed';
@@ -142,6 +146,7 @@ CREATE TABLE notebook_migrate.workflow_version (
   message text,
   digest bytea NOT NULL,
   layout_bytes bytea NOT NULL,
+  seal bigint NOT NULL,
   PRIMARY KEY (workflow_id, version)
 );
 COMMENT ON TABLE notebook_migrate.workflow_version IS
@@ -162,6 +167,7 @@ COMMENT ON COLUMN notebook_migrate.workflow_version.author IS 'The setting noteb
 COMMENT ON COLUMN notebook_migrate.workflow_version.message IS 'What the writer said of it';
 COMMENT ON COLUMN notebook_migrate.workflow_version.digest IS 'SHA-256 over the ordered parts; equal for equal workflows';
 COMMENT ON COLUMN notebook_migrate.workflow_version.layout_bytes IS 'Which operator stands where, with which parts; read by workflow_operators()';
+COMMENT ON COLUMN notebook_migrate.workflow_version.seal IS 'The first 8 bytes of the SHA-256 over the other columns; checked by store_verify()';
 
 CREATE TABLE notebook_migrate.workflow_part (
   workflow_id bigint NOT NULL,
@@ -208,6 +214,7 @@ CREATE TABLE notebook_migrate.mapping (
   origin text NOT NULL,
   author text NOT NULL,
   content jsonb NOT NULL,
+  seal bigint NOT NULL,
   PRIMARY KEY (notebook_id, mapping_id)
 );
 CREATE INDEX mapping_workflow ON notebook_migrate.mapping (workflow_id);
@@ -223,6 +230,7 @@ COMMENT ON COLUMN notebook_migrate.mapping.created_at IS 'When it was stated';
 COMMENT ON COLUMN notebook_migrate.mapping.origin IS 'Where it comes from: manual, llm, static, ...';
 COMMENT ON COLUMN notebook_migrate.mapping.author IS 'The setting notebook_migrate.author, or else the session''s user';
 COMMENT ON COLUMN notebook_migrate.mapping.content IS 'Its links by key: {"links": [{"cell": 1, "operator": 2, "lines": [[1, 4]]}]}';
+COMMENT ON COLUMN notebook_migrate.mapping.seal IS 'The first 8 bytes of the SHA-256 over the other columns; checked by store_verify()';
 COMMENT ON CONSTRAINT mapping_pkey ON notebook_migrate.mapping IS 'Finds the mappings of a notebook';
 
 COMMENT ON CONSTRAINT notebook_head_pkey ON notebook_migrate.notebook_head IS 'Each once';

@@ -2,7 +2,7 @@
 SET search_path = notebook_migrate, public;
 
 INSERT INTO notebook (notebook_id, name, content) VALUES (1401, 'history',
-  sample.notebook(sample.cell('a', 'a'), sample.cell('x = 1', 'x'), sample.cell('z', 'z')));
+  sample.notebook(sample.cell('a', 'a'), sample.cell('x = 1', 'x'), sample.cell('y', 'y'), sample.cell('z', 'z')));
 SELECT cell_key AS x FROM notebook_cells(1401) WHERE cell_id = 'x' \gset
 SELECT cell_key AS a FROM notebook_cells(1401) WHERE cell_id = 'a' \gset
 
@@ -13,8 +13,8 @@ SELECT notebook_commit(1401, jsonb_set(notebook_at(1401), '{cells,0,source}', '"
 SELECT notebook_edit(1401, jsonb_build_array(
   jsonb_build_object('op', 'insert', 'before', 'a', 'value', sample.cell('first', 'f')))) AS version;
 SELECT notebook_edit(1401, '[{"op": "move", "cell": "x", "after": "z"}]') AS version;
-SELECT notebook_commit(1401, jsonb_set(notebook_at(1401), '{cells,3,outputs}', sample.printed('2'))) AS version;
-SELECT notebook_commit(1401, jsonb_set(notebook_at(1401), '{cells,3,metadata}', '{"tags": ["t"]}')) AS version;
+SELECT notebook_commit(1401, jsonb_set(notebook_at(1401), '{cells,4,outputs}', sample.printed('2'))) AS version;
+SELECT notebook_commit(1401, jsonb_set(notebook_at(1401), '{cells,4,metadata}', '{"tags": ["t"]}')) AS version;
 SELECT notebook_edit(1401, '[{"op": "delete", "cell": "x"}]') AS version;
 SELECT notebook_restore(1401, 5) AS version;
 SELECT notebook_edit(1401, jsonb_build_array(

@@ -1,5 +1,7 @@
 -- What no document may look like: an SQLSTATE, where it is, and nothing is written.
 SET search_path = notebook_migrate, public;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 INSERT INTO notebook (notebook_id, name, content) VALUES (4001, 'sound', sample.sources('x = 1'));
 INSERT INTO workflow (workflow_id, name, content) VALUES (4001, 'sound', sample.workflow(ARRAY[sample.operator('A', 'a')]));

@@ -27,7 +27,7 @@ SELECT what FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid 
 SELECT what FROM member JOIN pg_class ON classid = 'pg_class'::regclass AND objid = pg_class.oid
  WHERE relnamespace <> 'notebook_migrate'::regnamespace ORDER BY what COLLATE "C";
 
--- Every object has a comment, and so has every column of a table or view.
+-- Every object has a comment.
 SELECT what FROM member
  WHERE obj_description(objid, classid::regclass::name) IS NULL
    AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT oid FROM pg_type WHERE typrelid <> 0 OR typelem <> 0))

@@ -36,8 +36,10 @@ SELECT mapping_put(5501, 1, 5501, 1, jsonb_build_object('links', pg_temp.deep(10
 SET notebook_migrate.max_document_size = '64kB';
 SELECT notebook_commit(5501, sample.sources(repeat('x', 100000)));
 \echo :SQLSTATE
+\set VERBOSITY sqlstate
 SELECT notebook_edit(5501, jsonb_build_array(jsonb_build_object('op', 'insert', 'value', sample.cell(repeat('x', 100000)))));
-\echo :SQLSTATE
+SELECT workflow_edit(5501, jsonb_build_array(jsonb_build_object('op', 'insert', 'value', sample.operator('B', repeat('x', 100000)))));
+\set VERBOSITY default
 SELECT workflow_commit(5501, sample.workflow(ARRAY[sample.operator('A', repeat('x', 100000))]));
 \echo :SQLSTATE
 RESET notebook_migrate.max_document_size;

@@ -76,10 +76,9 @@ SELECT mapping_put(3001, 2, 3001, 1, '{"operator_to_cell": {"A": ["later"]}}') I
 -- Nothing of what failed was stored.
 SELECT count(*) FROM mapping WHERE notebook_id = 3001;
 
--- Before anything is stated there is no answer, and that is said.
+-- Before anything is stated the answer is empty.
 INSERT INTO notebook (notebook_id, name, content) VALUES (3002, 'unmapped', sample.sources('x'));
 SELECT mapping_at(3002, 1, 3001, 1);
-\echo :SQLSTATE
 SELECT * FROM mapping_health(3002, 3001);
 
 -- A mapping goes with either of its documents.

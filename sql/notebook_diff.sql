@@ -78,10 +78,10 @@ SELECT version, cells, inserted, deleted, modified, moved, outputs, metadata
 
 -- Order: new places first to last, with the deleted ones at their old places.
 INSERT INTO notebook (notebook_id, name, content) VALUES (1302, 'order',
-  sample.notebook(sample.cell('zero', '0'), sample.cell('one', '1'), sample.cell('two', '2'), sample.cell('three', '3')));
-SELECT notebook_edit(1302, jsonb_build_array('{"op": "delete", "cell": "0"}'::jsonb, '{"op": "delete", "cell": "2"}'::jsonb,
-  jsonb_build_object('op', 'insert', 'after', '1', 'value', sample.cell('one and a half', '1.5')),
-  jsonb_build_object('op', 'insert', 'value', sample.cell('four', '4')))) AS version;
+  sample.notebook(sample.cell('zero', 'c0'), sample.cell('one', 'c1'), sample.cell('two', 'c2'), sample.cell('three', 'c3')));
+SELECT notebook_edit(1302, jsonb_build_array('{"op": "delete", "cell": "c0"}'::jsonb, '{"op": "delete", "cell": "c2"}'::jsonb,
+  jsonb_build_object('op', 'insert', 'after', 'c1', 'value', sample.cell('one and a half', 'new')),
+  jsonb_build_object('op', 'insert', 'value', sample.cell('four', 'c4')))) AS version;
 SELECT change, old_p, new_p, old_source, new_source FROM pg_temp.diff(1, 2, 1302);
 
 -- Sources that are lists of lines are compared and shown as text.

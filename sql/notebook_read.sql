@@ -18,8 +18,10 @@ SELECT jsonb_array_length(notebook_at(1101, :'t1'::timestamptz) -> 'cells') AS a
        jsonb_array_length(notebook_at(1101, :'t2'::timestamptz) -> 'cells') AS at_t2,
        jsonb_array_length(notebook_at(1101, :'t2'::timestamptz - interval '1 microsecond') -> 'cells') AS just_before,
        jsonb_array_length(notebook_at(1101, 'infinity'::timestamptz) -> 'cells') AS at_last;
+-- (The message has the time in it.)
+\set VERBOSITY sqlstate
 SELECT notebook_at(1101, :'t1'::timestamptz - interval '1 microsecond');
-\echo :SQLSTATE
+\set VERBOSITY default
 
 -- A version that is not there is an error, for functions that return rows too.
 SELECT notebook_at(1101, 4);

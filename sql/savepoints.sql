@@ -58,7 +58,6 @@ SELECT mapping_put(5601, 1, 5601, 1, jsonb_build_object('links', jsonb_build_arr
   'cell', (SELECT cell_key FROM notebook_cells(5601, 1)), 'operator', 'A')))) IS NOT NULL AS stored;
 ROLLBACK TO a;
 SELECT mapping_at(5601, 1, 5601, 1);
-\echo :SQLSTATE
 ROLLBACK;
 
 -- Cursors over old versions stay open while new ones are made.

@@ -1,4 +1,5 @@
 -- Objects of the same names first in the path are not what the extension uses.
+SELECT sample.sources('a', 'b') AS one, sample.sources('a', 'bb') AS two, sample.sources('a', 'bb', 'c') AS three \gset
 CREATE SCHEMA hostile;
 CREATE FUNCTION hostile.trapped(text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'trapped: %', $1; END $$;
@@ -38,11 +39,11 @@ SET search_path = hostile, pg_temp, pg_catalog;
 SELECT 1::bigint = 1::bigint;
 
 -- Every way in.
-INSERT INTO notebook_migrate.notebook (notebook_id, name, content) VALUES (5401, 'safe', sample.sources('a', 'b')) RETURNING version;
-INSERT INTO notebook_migrate.notebook (name, content) VALUES ('safe, numbered', sample.sources('a')) RETURNING version;
-UPDATE notebook_migrate.notebook SET content = sample.sources('a', 'bb') WHERE notebook_id OPERATOR(pg_catalog.=) 5401 RETURNING version;
+INSERT INTO notebook_migrate.notebook (notebook_id, name, content) VALUES (5401, 'safe', :'one') RETURNING version;
+INSERT INTO notebook_migrate.notebook (name, content) VALUES ('safe, numbered', :'one') RETURNING version;
+UPDATE notebook_migrate.notebook SET content = :'two' WHERE notebook_id OPERATOR(pg_catalog.=) 5401 RETURNING version;
 UPDATE notebook_migrate.notebook SET name = 'safe still' WHERE notebook_id OPERATOR(pg_catalog.=) 5401 RETURNING version;
-SELECT notebook_migrate.notebook_commit(5401, sample.sources('a', 'bb', 'c')) AS version;
+SELECT notebook_migrate.notebook_commit(5401, :'three') AS version;
 SELECT notebook_migrate.notebook_edit(5401, '[{"op": "delete", "cell": 1}]') AS version;
 SELECT notebook_migrate.notebook_restore(5401, 1) AS version;
 SELECT notebook_migrate.notebook_at(5401, 2);

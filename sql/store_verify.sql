@@ -16,16 +16,16 @@ SELECT * FROM store_verify('notebook', 5301);
 SELECT * FROM store_verify('notebook', 5302);
 SELECT * FROM store_verify('workflow', 5301);
 
--- Each is put right again before the next. What is asked for: is it found, and only there?
+-- Each is put right again before the next.
 CREATE FUNCTION pg_temp.tampered(statement text, what text = 'notebook', which bigint = 5301)
-RETURNS TABLE (kind text, id bigint, found boolean) LANGUAGE plpgsql AS $$
+RETURNS TABLE (kind text, id bigint, noticed boolean) LANGUAGE plpgsql AS $$
 BEGIN
   BEGIN
     SET LOCAL session_replication_role = replica;
     EXECUTE statement;
     SET LOCAL session_replication_role = origin;
     kind := what; id := which;
-    found := EXISTS (SELECT FROM store_verify(what, which) AS v WHERE v.kind = what AND v.id = which AND v.problem <> '');
+    noticed := EXISTS (SELECT FROM store_verify(what, which) AS v WHERE v.kind = what AND v.id = which AND v.problem <> '');
     RAISE EXCEPTION USING ERRCODE = 'ZZ000';
   EXCEPTION WHEN SQLSTATE 'ZZ000' THEN RETURN NEXT;
   END;
@@ -71,7 +71,7 @@ BEGIN
       missed := 0;
       EXECUTE format('SELECT coalesce(octet_length(%I), 0) FROM notebook_version WHERE notebook_id = 5301 AND version = $1', c.name) INTO n USING v;
       FOR i IN 0 .. n - 1 LOOP
-        IF NOT (SELECT found FROM pg_temp.tampered(format(
+        IF NOT (SELECT noticed FROM pg_temp.tampered(format(
           'UPDATE notebook_version SET %1$I = set_byte(%1$I, %2$s, get_byte(%1$I, %2$s) # 1) WHERE notebook_id = 5301 AND version = %3$s', c.name, i, v)))
         THEN missed := missed + 1; END IF;
       END LOOP;

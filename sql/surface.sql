@@ -44,7 +44,8 @@ SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypm
         OR c.relname = 'mapping')
  ORDER BY c.relname COLLATE "C", a.attname COLLATE "C";
 
--- Settings.
+-- Settings, known as soon as the library is loaded.
+LOAD 'notebook_migrate';
 SELECT name || ' ' || vartype || ' ' || context
   FROM pg_settings WHERE name LIKE 'notebook\_migrate.%' AND name IN ('notebook_migrate.author', 'notebook_migrate.max_document_size')
  ORDER BY name COLLATE "C";

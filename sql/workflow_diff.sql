@@ -4,16 +4,15 @@ SET search_path = notebook_migrate, public;
 CREATE FUNCTION pg_temp.diff(from_version int, to_version int)
 RETURNS TABLE (change text, operator text, old_p int, new_p int, old_source text, new_source text, detail text[])
 LANGUAGE sql AS $$
-  SELECT d.change,
-         coalesce((SELECT operator_id FROM notebook_migrate.workflow_operators(2101, to_version) AS o WHERE o.operator_key = d.operator_key),
-                  (SELECT operator_id FROM notebook_migrate.workflow_operators(2101, from_version) AS o WHERE o.operator_key = d.operator_key)),
-         old_position, new_position, old_source, new_source, sample.sorted(d.detail)
+  SELECT d.change, coalesce(n.operator_id, o.operator_id), old_position, new_position, old_source, new_source, sample.sorted(d.detail)
     FROM notebook_migrate.workflow_diff(2101, from_version, to_version) AS d
-   ORDER BY d.change COLLATE "C", 2 COLLATE "C"
+    LEFT JOIN notebook_migrate.workflow_operators(2101, from_version) AS o USING (operator_key)
+    LEFT JOIN notebook_migrate.workflow_operators(2101, to_version) AS n USING (operator_key)
+   ORDER BY d.change COLLATE "C", coalesce(n.operator_id, o.operator_id) COLLATE "C"
 $$;
 
 INSERT INTO workflow (workflow_id, name, content) VALUES (2101, 'compared', sample.workflow(
-  ARRAY[sample.operator('A', 'read()'), sample.operator('B', 'clean()'), sample.operator('C', 'plot()')],
+  ARRAY[sample.operator('A', 'read()', 'Read'), sample.operator('B', 'clean()', 'Clean'), sample.operator('C', 'plot()', 'Plot')],
   ARRAY[sample.link('L1', 'A', 'B'), sample.link('L2', 'B', 'C')]));
 SELECT * FROM pg_temp.diff(1, 1);
 
@@ -41,32 +40,36 @@ SELECT * FROM pg_temp.diff(7, 8);
 SELECT workflow_commit(2101, jsonb_set(workflow_at(2101), '{settings,dataTransferBatchSize}', '1')) AS version;
 SELECT change, operator FROM pg_temp.diff(8, 9);
 
+-- A display name.
+SELECT workflow_commit(2101, jsonb_set(workflow_at(2101), '{operators,2,customDisplayName}', '"Plot it"')) AS version;
+SELECT change, operator, detail FROM pg_temp.diff(9, 10);
+
 -- A link turned to another operator: each operator whose set of links changed.
 SELECT workflow_commit(2101, jsonb_set(workflow_at(2101), '{links}',
   to_jsonb(ARRAY[sample.link('L1', 'A', 'B'), sample.link('L2', 'A', 'C')]))) AS version;
-SELECT change, operator FROM pg_temp.diff(9, 10);
+SELECT change, operator FROM pg_temp.diff(10, 11);
 -- A link under a new id joins the same ports: nothing is relinked.
 SELECT workflow_commit(2101, jsonb_set(workflow_at(2101), '{links}',
   to_jsonb(ARRAY[sample.link('L1', 'A', 'B'), sample.link('L9', 'A', 'C')]))) AS version;
-SELECT change, operator FROM pg_temp.diff(10, 11) WHERE change = 'relinked';
+SELECT change, operator FROM pg_temp.diff(11, 12) WHERE change = 'relinked';
 
 -- Arrays permuted: a version, and no change of any operator.
 SELECT workflow_commit(2101, jsonb_set(jsonb_set(workflow_at(2101), '{operators}',
     (SELECT jsonb_agg(o ORDER BY n DESC) FROM jsonb_array_elements(workflow_at(2101) -> 'operators') WITH ORDINALITY AS e (o, n))),
   '{links}', to_jsonb(ARRAY[sample.link('L9', 'A', 'C'), sample.link('L1', 'A', 'B')]))) AS version;
-SELECT * FROM pg_temp.diff(11, 12);
+SELECT * FROM pg_temp.diff(12, 13);
 
 -- An operator deleted with its links, one inserted.
 SELECT workflow_commit(2101, sample.workflow(
-  ARRAY[workflow_at(2101) #> '{operators,0}', workflow_at(2101) #> '{operators,2}', sample.operator('D', 'save()')],
+  ARRAY[workflow_at(2101) #> '{operators,0}', workflow_at(2101) #> '{operators,2}', sample.operator('D', 'save()', 'Save')],
   ARRAY[sample.link('L9', 'A', 'C'), sample.link('L4', 'C', 'D')]) || (workflow_at(2101) - '{operators,links,operatorPositions}'::text[])) AS version;
-SELECT change, operator, old_source, new_source FROM pg_temp.diff(12, 13) WHERE change IN ('inserted', 'deleted');
-SELECT change, operator FROM pg_temp.diff(12, 13) WHERE change = 'relinked';
+SELECT change, operator, old_source, new_source FROM pg_temp.diff(13, 14) WHERE change IN ('inserted', 'deleted');
+SELECT change, operator FROM pg_temp.diff(13, 14) WHERE change = 'relinked';
 
 -- The same operators under new ids, as in a clone of the workflow: renamed, and nothing else.
 SELECT workflow_commit(2101, replace(replace(replace(workflow_at(2101)::text,
   '"A"', '"A-clone"'), '"C"', '"C-clone"'), '"D"', '"D-clone"')::jsonb) AS version;
-SELECT change, operator, detail FROM pg_temp.diff(13, 14);
+SELECT change, operator, detail FROM pg_temp.diff(14, 15);
 
 -- The counts of each version say the same in short.
 SELECT version, operators, inserted, deleted, modified, relinked, layout, renamed
@@ -74,5 +77,5 @@ SELECT version, operators, inserted, deleted, modified, relinked, layout, rename
 
 -- Backwards.
 SELECT change, operator, old_source, new_source FROM pg_temp.diff(2, 1);
-SELECT change, operator FROM pg_temp.diff(14, 13);
+SELECT change, operator FROM pg_temp.diff(15, 14);
 DELETE FROM workflow WHERE workflow_id = 2101;

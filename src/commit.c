@@ -56,14 +56,14 @@ typedef struct Save
 	int			uses_room;
 } Save;
 
-/* Raises 54000 where a document is larger than the setting allows. */
-static void
-check_size(const NbmKind *kind, Jsonb *content)
+/* Raises 54000 where what a writer brings is larger than the setting allows. */
+void
+nbm_check_size(const char *what, Jsonb *content)
 {
 	if (VARSIZE(content) / 1024 >= (Size) nbm_max_document_size)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s of %zu kB exceeds the limit of %d kB", kind->name,
+				 errmsg("%s of %zu kB exceeds the limit of %d kB", what,
 						(Size) VARSIZE(content) / 1024, nbm_max_document_size),
 				 errhint("Remove large outputs, or raise \"notebook_migrate.max_document_size\".")));
 }
@@ -108,7 +108,7 @@ save_init(Save *save, NbmCommit *commit, Jsonb *content)
 
 	memset(save, 0, sizeof(*save));
 	save->commit = commit;
-	check_size(commit->store.kind, content);
+	nbm_check_size(commit->store.kind->name, content);
 	nbm_document_open(commit->store.kind, content, &save->doc);
 	control.keysize = sizeof(uint64);
 	control.entrysize = sizeof(KnownBody);

@@ -22,6 +22,7 @@ typedef struct NbmCommit
 
 extern int	nbm_max_document_size;
 
+extern void nbm_check_size(const char *what, Jsonb *content);
 extern void nbm_commit_begin(NbmCommit *commit, const NbmStore *store,
 							 const int32 *expected, const char *message);
 extern int32 nbm_commit_document(NbmCommit *commit, Jsonb *content,

@@ -23,6 +23,7 @@ typedef struct Link
 	NbmText		target_port;
 	NbmText		source_id;		/* where there is no such operator */
 	NbmText		target_id;
+	uint64		rest;			/* hash of its own id and all else it says */
 } Link;
 
 /* What is known of a comparison while it runs. */
@@ -415,6 +416,17 @@ link_cmp(const void *a, const void *b)
 	return text_cmp(la->target_id, lb->target_id);
 }
 
+/* qsort comparator of links by all they say. */
+static int
+whole_link_cmp(const void *a, const void *b)
+{
+	uint64		ra = ((const Link *) a)->rest;
+	uint64		rb = ((const Link *) b)->rest;
+	int			order = link_cmp(a, b);
+
+	return order != 0 ? order : ra < rb ? -1 : ra > rb;
+}
+
 /* An operator's id and key, for look-ups by id. */
 typedef struct IdKey
 {
@@ -468,6 +480,27 @@ read_end(JsonbContainer *link, const char *name, const IdKey *ids, int nids,
 		*id = wanted.id;
 }
 
+/* A hash of a link's members but for its ends. */
+static uint64
+hash_rest(JsonbContainer *link)
+{
+	uint64		hash = 0;
+
+	for (int i = 0; i < JsonContainerSize(link); i++)
+	{
+		NbmText		key;
+		JsonbValue	value;
+		JsonbValue	name;
+
+		nbm_member(link, i, &key, &value);
+		if (nbm_key_is(key, "source") || nbm_key_is(key, "target"))
+			continue;
+		nbm_set_string(&name, key);
+		hash = nbm_value_hash(&value, nbm_value_hash(&name, hash));
+	}
+	return hash;
+}
+
 /* The links of an envelope, sorted by what they join. */
 static Link *
 read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
@@ -493,7 +526,7 @@ read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 				 &link->source_id, &link->source_port);
 		read_end(value.val.binary.data, "target", ids, nids, &link->target,
 				 &link->target_id, &link->target_port);
-		(*count)++;
+		links[(*count)++].rest = hash_rest(value.val.binary.data);
 	}
 	qsort(links, *count, sizeof(Link), link_cmp);
 	return links;
@@ -512,7 +545,10 @@ highest_key(const NbmLayout *a, const NbmLayout *b)
 	return highest;
 }
 
-/* Marks the operators at links that only one version has. */
+/*
+ * Marks the operators at links that only one version has.  False where
+ * something else about the links changed, other than their order.
+ */
 static bool
 mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
@@ -528,7 +564,7 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	while (i < na || j < nb)
 	{
 		int			order = i >= na ? 1 : j >= nb ? -1 :
-		link_cmp(&a[i], &b[j]);
+			link_cmp(&a[i], &b[j]);
 
 		if (order != 0)
 		{
@@ -541,70 +577,64 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 		i += order <= 0;
 		j += order >= 0;
 	}
-	return any;
-}
-
-/* qsort comparator of hashes. */
-static int
-hash_cmp(const void *a, const void *b)
-{
-	uint64		ha = *(const uint64 *) a;
-	uint64		hb = *(const uint64 *) b;
-
-	return ha < hb ? -1 : ha > hb;
-}
-
-/* The sorted hashes of an array's elements. */
-static uint64 *
-element_hashes(JsonbContainer *array, int *count)
-{
-	uint64	   *hashes;
-
-	*count = JsonContainerSize(array);
-	hashes = palloc_array(uint64, Max(*count, 1));
-	for (int i = 0; i < *count; i++)
-	{
-		JsonbValue	value;
-
-		nbm_element(array, i, &value);
-		hashes[i] = nbm_value_hash(&value, 0);
-	}
-	qsort(hashes, *count, sizeof(uint64), hash_cmp);
-	return hashes;
-}
-
-/* Have two envelopes the same links, in whatever order? */
-static bool
-same_links(JsonbContainer *a, JsonbContainer *b)
-{
-	JsonbContainer *la;
-	JsonbContainer *lb;
-	int			na;
-	int			nb;
-	uint64	   *ha;
-	uint64	   *hb;
-
-	if (!nbm_get_container(a, "links", true, &la) ||
-		!nbm_get_container(b, "links", true, &lb))
-		return false;
-	ha = element_hashes(la, &na);
-	hb = element_hashes(lb, &nb);
-	return na == nb && memcmp(ha, hb, sizeof(uint64) * na) == 0;
-}
-
-/* Is every operator's box where it was? */
-static bool
-places_kept(const Comparison *c)
-{
-	for (int i = 0; i < c->to->nitems; i++)
-		if (c->old_of_new[i] < 0 ||
-			is_relocated(c, &c->from->items[c->old_of_new[i]],
-						 &c->to->items[i]))
-			return false;
-	for (int i = 0; i < c->from->nitems; i++)
-		if (c->is_deleted[i])
+	if (any)
+		return true;
+	qsort(a, na, sizeof(Link), whole_link_cmp);
+	qsort(b, nb, sizeof(Link), whole_link_cmp);
+	for (i = 0; i < na; i++)
+		if (whole_link_cmp(&a[i], &b[i]) != 0)
 			return false;
 	return true;
+}
+
+/* Is this the id of an operator? */
+static bool
+is_operator(const IdKey *ids, int nids, NbmText id)
+{
+	IdKey		wanted = {id, 0};
+
+	return bsearch(&wanted, ids, nids, sizeof(IdKey), id_key_cmp) != NULL;
+}
+
+/* The next position, from *index on, of something that is no operator. */
+static bool
+next_stray(JsonbContainer *places, const IdKey *ids, int nids, int *index,
+		   NbmText *key, JsonbValue *value)
+{
+	while (places != NULL && *index < JsonContainerSize(places))
+	{
+		nbm_member(places, (*index)++, key, value);
+		if (!is_operator(ids, nids, *key))
+			return true;
+	}
+	return false;
+}
+
+/* Are the positions the same that belong to no operator? */
+static bool
+strays_kept(const Comparison *c)
+{
+	int			na;
+	int			nb;
+	IdKey	   *a = sorted_ids(c->from, &na);
+	IdKey	   *b = sorted_ids(c->to, &nb);
+	int			i = 0;
+	int			j = 0;
+
+	for (;;)
+	{
+		NbmText		ka;
+		NbmText		kb;
+		JsonbValue	va;
+		JsonbValue	vb;
+		bool		more_a = next_stray(c->old_places, a, na, &i, &ka, &va);
+		bool		more_b = next_stray(c->new_places, b, nb, &j, &kb, &vb);
+
+		if (!more_a || !more_b)
+			return more_a == more_b;
+		if (nbm_key_cmp(ka, kb) != 0 || !nbm_value_eq(&va, &vb))
+			return false;
+	}
 }
 
 /*
@@ -614,7 +644,7 @@ places_kept(const Comparison *c)
 static void
 compare_workflow_envelopes(Comparison *c, JsonbContainer *a, JsonbContainer *b)
 {
-	bool		relinked = mark_relinked(c, a, b);
+	bool		links_told = mark_relinked(c, a, b);
 	char	  **names = NULL;
 	int			count = 0;
 
@@ -625,10 +655,8 @@ compare_workflow_envelopes(Comparison *c, JsonbContainer *a, JsonbContainer *b)
 	diff_members(a, b, "", &names, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (strcmp(names[i], "links") == 0 &&
-			(relinked || same_links(a, b)))
-			continue;
-		if (strcmp(names[i], "operatorPositions") == 0 && !places_kept(c))
+		if ((strcmp(names[i], "links") == 0 && links_told) ||
+			(strcmp(names[i], "operatorPositions") == 0 && strays_kept(c)))
 			continue;
 		add_detail(&c->document_detail, &c->document_changes, names[i]);
 	}

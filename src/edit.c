@@ -120,7 +120,7 @@ nbm_find_named(const NbmKind *kind, const NbmLayout *layout,
 		*why = "is neither an id nor a key";
 		return -1;
 	}
-	for (int i = 0; i < layout->nitems; i++)
+	for (int i = 0; key > 0 && i < layout->nitems; i++)
 		if (layout->items[i].key == key)
 			return i;
 	return -1;
@@ -356,6 +356,25 @@ remove_link(Values *links, NbmText id)
 	return false;
 }
 
+/* Raises 22023 where a change of links is not made of "add" and "remove". */
+static void
+check_links_change(Editing *e, JsonbContainer *change)
+{
+	for (int i = 0; i < JsonContainerSize(change); i++)
+	{
+		NbmText		key;
+		JsonbValue	value;
+
+		nbm_member(change, i, &key, &value);
+		if (!nbm_key_is(key, "add") && !nbm_key_is(key, "remove"))
+			bad_edit(e, "links", "It must be an array of links, or an object with \"add\" and \"remove\".");
+		if (!nbm_is_array(&value))
+			bad_edit(e, psprintf("links.%.*s", key.len, key.str),
+					 nbm_key_is(key, "add") ? "It must be an array of links." :
+					 "It must be an array of link ids.");
+	}
+}
+
 /* Applies the "links" of an edit. */
 static void
 edit_links(Editing *e, const JsonbValue *change)
@@ -368,6 +387,7 @@ edit_links(Editing *e, const JsonbValue *change)
 		add_values(&links, change->val.binary.data);
 	else if (nbm_is_object(change))
 	{
+		check_links_change(e, change->val.binary.data);
 		links = get_links(e);
 		if (nbm_get_container(change->val.binary.data, "remove", true, &array))
 			for (int i = 0; i < JsonContainerSize(array); i++)
@@ -640,6 +660,7 @@ nbm_commit_edits(NbmCommit *commit, Jsonb *edits)
 	NbmLayout	layout;
 	JsonbValue	edit;
 
+	nbm_check_size("edit list", edits);
 	start_editing(&e, commit);
 	if (!JB_ROOT_IS_ARRAY(edits) || JB_ROOT_IS_SCALAR(edits))
 		ereport(ERROR,

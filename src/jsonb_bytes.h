@@ -29,7 +29,8 @@ typedef struct NbmWriterFrame
 	uint32		data_len;		/* bytes of children so far */
 } NbmWriterFrame;
 
-#define NBM_WRITER_LEVELS 8
+/* Seven around and at an output, and as many as part.c looks down into it. */
+#define NBM_WRITER_LEVELS 16
 
 /*
  * Writes one jsonb value front to back into one buffer, copying each child

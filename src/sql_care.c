@@ -8,6 +8,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "args.h"
 #include "compat.h"
@@ -33,23 +34,37 @@ put_problem(const NbmStore *store, int32 version, const uint64 *part,
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* Verifies one document, or all of a kind. */
-static void
-verify(const NbmKind *kind, const int64 *id, ReturnSetInfo *result)
+/*
+ * Verifies one document, or all of a kind; returns how many.  Raises 02000
+ * for one that must exist and does not.
+ */
+static int
+verify(const NbmKind *kind, const int64 *id, bool must_exist,
+	   ReturnSetInfo *result)
 {
-	int64		one = id ? *id : 0;
-	int64	   *ids = &one;
-	int			count = 1;
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "notebook_migrate verify",
+												  ALLOCSET_DEFAULT_SIZES);
+	int			count;
+	int64	   *ids = nbm_store_ids(kind, id, &count);
 
-	if (id == NULL)
-		ids = nbm_store_ids(kind, &count);
+	if (count == 0 && must_exist && id != NULL)
+	{
+		NbmStore	store = {kind, *id, true};
+
+		nbm_store_no_document(&store);
+	}
 	for (int i = 0; i < count; i++)
 	{
 		NbmStore	store = {kind, ids[i], true};
+		MemoryContext outer = MemoryContextSwitchTo(scratch);
 
 		CHECK_FOR_INTERRUPTS();
 		nbm_verify(&store, put_problem, result);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(scratch);
 	}
+	return count;
 }
 
 PG_FUNCTION_INFO_V1(nbm_store_verify_sql);
@@ -62,6 +77,7 @@ nbm_store_verify_sql(PG_FUNCTION_ARGS)
 	char	   *name = nbm_arg_text(fcinfo, 0);
 	const NbmKind *kind = NULL;
 	int64		id = PG_GETARG_INT64(1);
+	int			found = 0;
 	int			level;
 
 	if (name != NULL)
@@ -73,16 +89,21 @@ nbm_store_verify_sql(PG_FUNCTION_ARGS)
 					 errmsg("there is no kind of document \"%s\"", name),
 					 errhint("The kinds are notebook and workflow.")));
 	}
-	else if (!PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("kind must not be null where an id is given")));
 	InitMaterializedSRF(fcinfo, 0);
 	level = nbm_store_begin();
-	if (kind == NULL || kind == &nbm_notebook)
-		verify(&nbm_notebook, PG_ARGISNULL(1) ? NULL : &id, result);
-	if (kind == NULL || kind == &nbm_workflow)
-		verify(&nbm_workflow, PG_ARGISNULL(1) ? NULL : &id, result);
+	for (int i = 0; i < NBM_KINDS; i++)
+	{
+		const NbmKind *each = i == 0 ? &nbm_notebook : &nbm_workflow;
+
+		if (kind == NULL || kind == each)
+			found += verify(each, PG_ARGISNULL(1) ? NULL : &id, kind != NULL,
+							result);
+	}
+	if (found == 0 && !PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("there is no notebook and no workflow " INT64_FORMAT,
+						id)));
 	nbm_store_end(level);
 	return (Datum) 0;
 }

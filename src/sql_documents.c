@@ -71,10 +71,10 @@ restore(FunctionCallInfo fcinfo, const NbmKind *kind)
 	int32		version;
 	int			level;
 
-	nbm_require_arg(fcinfo, 1, "version");
 	level = nbm_store_begin();
 	nbm_commit_begin(&work, &store, NULL, nbm_arg_text(fcinfo, 2));
-	version = nbm_commit_restore(&work, PG_GETARG_INT32(1));
+	version = nbm_commit_restore(&work, PG_ARGISNULL(1) ? work.head.version :
+								 PG_GETARG_INT32(1));
 	nbm_store_end(level);
 	PG_RETURN_INT32(version);
 }

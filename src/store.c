@@ -59,14 +59,17 @@ typedef enum QueryId
 	Q_KEEP,
 	Q_VERSIONS,
 	Q_ADD_VERSION,
+	Q_VERSION_ROWS,
 	Q_PARTS,
 	Q_DIGESTS,
 	Q_ADD_PART,
 	Q_ALL_PARTS,
 	Q_REMOVED,
 	Q_ADD_REMOVED,
+	Q_REMOVED_ROWS,
 	Q_NEXT_MAPPING,
 	Q_ADD_MAPPING,
+	Q_MAPPING_ROWS,
 	Q_MAPPINGS,
 	Q_MAPPING_CONTENT,
 	Q_MAPPED_PAIRS,
@@ -179,10 +182,25 @@ static const StoreQuery queries[QUERIES] =
 	[Q_ADD_VERSION] = {
 		"INSERT INTO notebook_migrate.%1$s_version VALUES"
 		" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-		" $13, $14, $15, $16)",
-		16, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
+		" $13, $14, $15, $16, $17)",
+		17, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
 			INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID,
-		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID}
+		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, INT8OID}
+	},
+	[Q_VERSION_ROWS] = {
+		"SELECT v.* FROM notebook_migrate.%1$s_version v"
+		" WHERE v.%1$s_id" EQ "$1 ORDER BY v.version",
+		1, {INT8OID}
+	},
+	[Q_MAPPING_ROWS] = {
+		"SELECT m.* FROM notebook_migrate.mapping m"
+		" WHERE m.%1$s_id" EQ "$1 ORDER BY m.mapping_id",
+		1, {INT8OID}
+	},
+	[Q_REMOVED_ROWS] = {
+		"SELECT %2$s_key, version, item FROM notebook_migrate.%1$s_removed"
+		" WHERE %1$s_id" EQ "$1 ORDER BY version, %2$s_key",
+		1, {INT8OID}
 	},
 	[Q_PARTS] = {
 		"SELECT p.* FROM pg_catalog.unnest($2) AS w(part_id),"
@@ -225,12 +243,10 @@ static const StoreQuery queries[QUERIES] =
 		1, {INT8OID}
 	},
 	[Q_ADD_MAPPING] = {
-		"INSERT INTO notebook_migrate.mapping (mapping_id, notebook_id,"
-		" notebook_version, workflow_id, workflow_version, created_at,"
-		" origin, author, content)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		9, {INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID,
-		TEXTOID, TEXTOID, JSONBOID}
+		"INSERT INTO notebook_migrate.mapping VALUES"
+		" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		10, {INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID,
+		TEXTOID, TEXTOID, JSONBOID, INT8OID}
 	},
 	[Q_MAPPINGS] = {
 		"SELECT mapping_id, notebook_version, workflow_version"
@@ -252,8 +268,9 @@ static const StoreQuery queries[QUERIES] =
 		2, {INT8OID, INT8OID}
 	},
 	[Q_IDS] = {
-		"SELECT %1$s_id FROM notebook_migrate.%1$s_head ORDER BY 1",
-		0, {0}
+		"SELECT %1$s_id FROM notebook_migrate.%1$s_head"
+		" WHERE $1 IS NULL OR %1$s_id" EQ "$1 ORDER BY 1",
+		1, {INT8OID}
 	},
 };
 
@@ -760,6 +777,141 @@ nbm_store_each_part(const NbmStore *store, NbmPartVisit visit, void *arg)
 	SPI_cursor_close(portal);
 }
 
+/* Adds a column of a row to the bytes that its seal is of. */
+static void
+seal_column(StringInfo buf, Oid type, Datum value)
+{
+	struct varlena *bytes;
+	char	   *printed;
+
+	switch (type)
+	{
+		case INT4OID:
+			appendStringInfo(buf, "%d|", DatumGetInt32(value));
+			break;
+		case INT8OID:
+		case TIMESTAMPTZOID:
+			appendStringInfo(buf, INT64_FORMAT "|", DatumGetInt64(value));
+			break;
+		case JSONBOID:
+			printed = JsonbToCString(NULL, &DatumGetJsonbP(value)->root, 0);
+			appendStringInfo(buf, "%zu|%s", strlen(printed), printed);
+			break;
+		default:
+			bytes = PG_DETOAST_DATUM_PACKED(value);
+			appendStringInfo(buf, "%zu|", (Size) VARSIZE_ANY_EXHDR(bytes));
+			appendBinaryStringInfo(buf, VARDATA_ANY(bytes),
+								   VARSIZE_ANY_EXHDR(bytes));
+	}
+}
+
+/*
+ * The seal of a row that is written by a query: the first 8 bytes of the
+ * SHA-256 over all its columns but the last, which is the seal.
+ */
+static int64
+seal_of(QueryId id, const Datum *values, const char *nulls)
+{
+	StringInfoData buf;
+	uint8		digest[NBM_DIGEST_LEN];
+
+	initStringInfo(&buf);
+	for (int i = 0; i < queries[id].nargs - 1; i++)
+	{
+		if (nulls != NULL && nulls[i] == 'n')
+			appendStringInfoString(&buf, "null|");
+		else
+			seal_column(&buf, queries[id].types[i], values[i]);
+	}
+	nbm_sha256(buf.data, buf.len, digest);
+	pfree(buf.data);
+	return (int64) nbm_part_id(digest);
+}
+
+/* Is a row of the last result, written by a query, as it was written? */
+static bool
+is_sealed(uint64 row, QueryId id)
+{
+	int			count = queries[id].nargs;
+	Datum		values[MAX_ARGS];
+	char		nulls[MAX_ARGS];
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		is_null;
+
+		values[i] = column(row, i + 1, &is_null);
+		nulls[i] = is_null ? 'n' : ' ';
+	}
+	return seal_of(id, values, nulls) == DatumGetInt64(values[count - 1]);
+}
+
+/*
+ * Calls visit with a row's number and whether it is sealed, for the rows of
+ * one query, which another wrote; the number is in column number.
+ */
+static void
+each_row(const NbmStore *store, QueryId id, QueryId writer, int number,
+		 NbmRowVisit visit, void *arg)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	Portal		portal = SPI_cursor_open(NULL, plan_of(store->kind, id), values,
+										 NULL, store->read_only);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "notebook_migrate row",
+												  ALLOCSET_DEFAULT_SIZES);
+	uint64		count;
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		count = SPI_processed;
+		for (uint64 row = 0; row < count; row++)
+		{
+			MemoryContext outer = MemoryContextSwitchTo(scratch);
+			NbmItem		item;
+			bool		is_sound;
+			int64		key;
+
+			CHECK_FOR_INTERRUPTS();
+			key = SPI_gettypeid(SPI_tuptable->tupdesc, number) == INT8OID ?
+				DatumGetInt64(column(row, number, NULL)) :
+				DatumGetInt32(column(row, number, NULL));
+			if (id == Q_REMOVED_ROWS)
+				is_sound = nbm_item_decode(DatumGetByteaPCopy(column(row, 3, NULL)),
+										   &item) && item.key == key;
+			else
+				is_sound = is_sealed(row, writer);
+			visit(store, key, is_sound, arg);
+			MemoryContextSwitchTo(outer);
+			MemoryContextReset(scratch);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (count == FETCH_ROWS);
+	SPI_cursor_close(portal);
+}
+
+/* Is each row of the version table as it was written? */
+void
+nbm_store_check_versions(const NbmStore *store, NbmRowVisit visit, void *arg)
+{
+	each_row(store, Q_VERSION_ROWS, Q_ADD_VERSION, 2, visit, arg);
+}
+
+/* Is each row of the mapping table, of this document, as it was written? */
+void
+nbm_store_check_mappings(const NbmStore *store, NbmRowVisit visit, void *arg)
+{
+	each_row(store, Q_MAPPING_ROWS, Q_ADD_MAPPING, 1, visit, arg);
+}
+
+/* Is each removed item as it was noted? */
+void
+nbm_store_check_removed(const NbmStore *store, NbmRowVisit visit, void *arg)
+{
+	each_row(store, Q_REMOVED_ROWS, Q_ADD_REMOVED, 1, visit, arg);
+}
+
 /* Who is writing: the setting, or else the session's user. */
 static Datum
 author_datum(void)
@@ -815,8 +967,8 @@ void
 nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
 					  NbmNewVersion *version)
 {
-	char		nulls[] = "                ";
-	Datum		values[16];
+	char		nulls[] = "                 ";
+	Datum		values[17];
 	int32		keyframe;
 	bytea	   *layout = choose_layout(parent, version, &keyframe);
 
@@ -836,6 +988,7 @@ nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
 		nulls[13] = 'n';
 	values[14] = digest_datum(version->digest);
 	values[15] = PointerGetDatum(layout);
+	values[16] = Int64GetDatum(seal_of(Q_ADD_VERSION, values, nulls));
 	run(store, Q_ADD_VERSION, values, nulls);
 	if (parent != NULL)
 	{
@@ -1144,7 +1297,7 @@ nbm_store_add_mapping(int64 notebook_id, int64 workflow_id,
 					  NbmMappingRow *row, const char *origin)
 {
 	NbmStore	store = {&nbm_notebook, notebook_id, false};
-	Datum		values[9] = {Int64GetDatum(notebook_id)};
+	Datum		values[10] = {Int64GetDatum(notebook_id)};
 
 	if (run(&store, Q_NEXT_MAPPING, values, NULL) == 0)
 		nbm_store_no_document(&store);
@@ -1159,6 +1312,7 @@ nbm_store_add_mapping(int64 notebook_id, int64 workflow_id,
 	values[6] = CStringGetTextDatum(origin);
 	values[7] = author_datum();
 	values[8] = PointerGetDatum(row->content);
+	values[9] = Int64GetDatum(seal_of(Q_ADD_MAPPING, values, NULL));
 	run(&store, Q_ADD_MAPPING, values, NULL);
 	return row->mapping_id;
 }
@@ -1228,12 +1382,13 @@ nbm_store_mapped_pairs(const int64 *notebook_id, const int64 *workflow_id,
 	return pairs;
 }
 
-/* The ids of all documents of a kind, in order. */
+/* The ids of all documents of a kind, or of the one given if it is there. */
 int64 *
-nbm_store_ids(const NbmKind *kind, int *count)
+nbm_store_ids(const NbmKind *kind, const int64 *id, int *count)
 {
 	NbmStore	store = {kind, 0, true};
-	uint64		rows = run(&store, Q_IDS, NULL, NULL);
+	Datum		values[1] = {Int64GetDatum(id ? *id : 0)};
+	uint64		rows = run(&store, Q_IDS, values, id ? NULL : "n");
 	int64	   *ids = palloc_array(int64, Max(rows, 1));
 
 	for (uint64 row = 0; row < rows; row++)

@@ -75,6 +75,10 @@ typedef void (*NbmVersionVisit) (const NbmStore *store, NbmVersion *version,
 								 bool is_sound, void *arg);
 typedef void (*NbmPartVisit) (const NbmStore *store, NbmPart *part, void *arg);
 
+/* Called for each row of a table: its number, and is it as it was written? */
+typedef void (*NbmRowVisit) (const NbmStore *store, int64 number,
+							 bool is_sound, void *arg);
+
 /* A part id that another digest has already is counted up, this far. */
 #define NBM_MAX_PROBES 16
 
@@ -104,6 +108,12 @@ extern void nbm_store_each_version(const NbmStore *store,
 								   NbmVersionVisit visit, void *arg);
 extern void nbm_store_each_part(const NbmStore *store, NbmPartVisit visit,
 								void *arg);
+extern void nbm_store_check_versions(const NbmStore *store,
+									 NbmRowVisit visit, void *arg);
+extern void nbm_store_check_mappings(const NbmStore *store,
+									 NbmRowVisit visit, void *arg);
+extern void nbm_store_check_removed(const NbmStore *store,
+									NbmRowVisit visit, void *arg);
 extern void nbm_store_add_version(const NbmStore *store,
 								  const NbmVersion *parent,
 								  NbmNewVersion *version);
@@ -134,6 +144,6 @@ extern NbmMappedPair *nbm_store_mapped_pairs(const int64 *notebook_id,
 extern void nbm_store_no_document(const NbmStore *store);
 extern char *nbm_author;
 
-extern int64 *nbm_store_ids(const NbmKind *kind, int *count);
+extern int64 *nbm_store_ids(const NbmKind *kind, const int64 *id, int *count);
 
 #endif							/* NBM_STORE_H */

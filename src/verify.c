@@ -5,12 +5,14 @@
  * Digests are worked out again from the bodies and the layouts as they are.
  * A part's body is held against its digest, its digest against its id; a
  * version's layout against its checksum and its digest, its part ids against
- * the parts that are there.  So any byte of content that was changed behind
- * the extension's back is found.
+ * the parts that are there; the rows of versions and mappings against their
+ * seals.  So any byte of the history that was changed behind the extension's
+ * back is found.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "nodes/bitmapset.h"
 #include "utils/hsearch.h"
 
 #include "verify.h"
@@ -23,7 +25,17 @@ typedef struct Verification
 	NbmHead		head;
 	HTAB	   *parts;			/* ids of those that are there */
 	int32		last_version;
+	Bitmapset  *reported;		/* versions that something was said of */
 } Verification;
+
+/* Tells of a problem with a version, and of a part of it unless NULL. */
+static void
+report_version(const NbmStore *store, int32 version, const uint64 *part,
+			   const char *problem, Verification *v)
+{
+	v->reported = bms_add_member(v->reported, version);
+	v->report(store, version, part, problem, v->arg);
+}
 
 /* Checks one part; fits NbmPartVisit. */
 static void
@@ -52,7 +64,7 @@ need_part(const NbmStore *store, const NbmVersion *version, uint64 part,
 		  Verification *v)
 {
 	if (hash_search(v->parts, &part, HASH_FIND, NULL) == NULL)
-		v->report(store, version->version, &part, "part is missing", v->arg);
+		report_version(store, version->version, &part, "part is missing", v);
 }
 
 /* Checks the keys of a layout: given, and each once. */
@@ -68,8 +80,8 @@ verify_keys(const NbmStore *store, const NbmVersion *version, Verification *v)
 
 		if (key < 1 || key >= v->head.next_key || seen[key])
 		{
-			v->report(store, version->version, NULL,
-					  "a key is repeated or was never given", v->arg);
+			report_version(store, version->version, NULL,
+						   "a key is repeated or was never given", v);
 			break;
 		}
 		seen[key] = true;
@@ -87,17 +99,17 @@ verify_version(const NbmStore *store, NbmVersion *version, bool is_sound,
 	uint8		digest[NBM_DIGEST_LEN];
 
 	for (int32 i = v->last_version + 1; i < version->version; i++)
-		v->report(store, i, NULL, "version is missing", v->arg);
+		report_version(store, i, NULL, "version is missing", v);
 	v->last_version = version->version;
 	if (!is_sound)
 	{
-		v->report(store, version->version, NULL, "layout is damaged", v->arg);
+		report_version(store, version->version, NULL, "layout is damaged", v);
 		return;
 	}
 	nbm_layout_digest(layout, digest);
 	if (memcmp(digest, version->digest, NBM_DIGEST_LEN) != 0)
-		v->report(store, version->version, NULL,
-				  "digest is not of the layout", v->arg);
+		report_version(store, version->version, NULL,
+					   "digest is not of the layout", v);
 	verify_keys(store, version, v);
 	need_part(store, version, layout->envelope, v);
 	for (int i = 0; i < layout->nitems; i++)
@@ -106,6 +118,44 @@ verify_version(const NbmStore *store, NbmVersion *version, bool is_sound,
 		for (int j = 0; j < layout->items[i].noutputs; j++)
 			need_part(store, version, layout->items[i].outputs[j].part, v);
 	}
+}
+
+/*
+ * Reports a version whose row was changed, unless it was reported already;
+ * fits NbmRowVisit.
+ */
+static void
+verify_row(const NbmStore *store, int64 number, bool is_sound, void *arg)
+{
+	Verification *v = arg;
+
+	if (!is_sound && !bms_is_member((int) number, v->reported))
+		report_version(store, (int32) number, NULL,
+					   "row is not as it was written", v);
+}
+
+/* Reports a mapping that was changed; fits NbmRowVisit. */
+static void
+verify_mapping(const NbmStore *store, int64 number, bool is_sound, void *arg)
+{
+	Verification *v = arg;
+
+	if (!is_sound)
+		v->report(store, 0, NULL, psprintf("mapping " INT64_FORMAT
+										   " is not as it was written", number),
+				  v->arg);
+}
+
+/* Reports a removed item that was changed; fits NbmRowVisit. */
+static void
+verify_removed(const NbmStore *store, int64 number, bool is_sound, void *arg)
+{
+	Verification *v = arg;
+
+	if (!is_sound)
+		v->report(store, 0, NULL, psprintf("removed %s " INT64_FORMAT
+										   " is not as it was noted",
+										   store->kind->item, number), v->arg);
 }
 
 /* Verifies a document; raises 02000 where there is none. */
@@ -123,6 +173,10 @@ nbm_verify(const NbmStore *store, NbmProblem report, void *arg)
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	nbm_store_each_part(store, verify_part, &v);
 	nbm_store_each_version(store, verify_version, &v);
+	nbm_store_check_versions(store, verify_row, &v);
+	nbm_store_check_removed(store, verify_removed, &v);
+	if (store->kind == &nbm_notebook)
+		nbm_store_check_mappings(store, verify_mapping, &v);
 	if (v.last_version != v.head.version)
 		report(store, v.head.version, NULL,
 			   "is the newest by its head, but is not the last one stored",

@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -48,6 +49,24 @@ check_trigger(FunctionCallInfo fcinfo, const char *function,
 						timing == TRIGGER_EVENT_BEFORE ? "before a write" :
 						"after a write", per_row ? "row" : "statement")));
 	return trigger;
+}
+
+/*
+ * Raises 39P01 unless the trigger is on the extension's own relation: it
+ * believes what an old row says, which nobody else may make up.
+ */
+static void
+check_relation(TriggerData *trigger, const char *name)
+{
+	Relation	relation = trigger->tg_relation;
+	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+
+	if (schema == NULL || strcmp(schema, "notebook_migrate") != 0 ||
+		strcmp(RelationGetRelationName(relation), name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("this trigger function is for notebook_migrate.%s only",
+						name)));
 }
 
 /* Finds a column by name and checks its type; raises 42703 or 42804. */
@@ -254,10 +273,11 @@ view_write(FunctionCallInfo fcinfo, const NbmKind *kind)
 	TriggerData *trigger = check_trigger(fcinfo,
 										 psprintf("%s_view_write", kind->name),
 										 TRIGGER_EVENT_INSTEAD, true);
-	ViewColumns columns = find_columns(RelationGetDescr(trigger->tg_relation),
-									   kind);
+	ViewColumns columns;
 	HeapTuple	row;
 
+	check_relation(trigger, kind->name);
+	columns = find_columns(RelationGetDescr(trigger->tg_relation), kind);
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		row = insert_row(kind, trigger, &columns);
 	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
@@ -281,6 +301,7 @@ head_deleted(FunctionCallInfo fcinfo, const NbmKind *kind)
 	bool		is_null;
 	int			level;
 
+	check_relation(trigger, psprintf("%s_head", kind->name));
 	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

@@ -8,6 +8,7 @@ use Test::More;
 use IPC::Run;
 
 my $clients = 4;
+my $dir = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('crash');
 $node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
 $node->append_conf('postgresql.conf', "fsync = on\nsynchronous_commit = on\n");
@@ -33,10 +34,11 @@ foreach my $round (1 .. 3)
 	{
 		my $id = 100 * $round + ($client <= $clients / 2 ? 1 : $client);
 		my $script = join('', map { "SELECT $id, notebook_migrate.notebook_commit($id, doc($client, $_)), '$client/$_';\n" } 1 .. 5000);
-		$out[$client] = '';
+		$out[$client] = "$dir/told_${round}_$client";
+		append_to_file("$dir/saves_$client", $script);
 		push @run, IPC::Run::start(
-			[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres') ],
-			'<', \$script, '>', \$out[$client], '2>', \my $err);
+			[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', "$dir/saves_$client" ],
+			'>', $out[$client], '2>', "$dir/errors");
 	}
 
 	# Not before every client has been told of something.
@@ -45,9 +47,10 @@ foreach my $round (1 .. 3)
 	  or die 'the clients do not commit';
 	$node->stop('immediate');
 	$_->finish foreach @run;
+	unlink "$dir/saves_$_" foreach 1 .. $clients;
 	$node->start;
 
-	my @told = map { /^(\d+)\|(\d+)\|(.*)$/ ? [ $1, $2, $3 ] : () } map { split /\n/ } grep { defined } @out;
+	my @told = map { /^(\d+)\|(\d+)\|(.*)$/ ? [ $1, $2, $3 ] : () } map { split /\n/, slurp_file($_) } grep { defined } @out;
 	cmp_ok(scalar @told, '>', 50, "round $round: clients were told of versions");
 	my $values = join(', ', map { "($_->[0], $_->[1], '$_->[2]')" } @told);
 	is( $node->safe_psql('postgres', "SELECT count(*) FROM (VALUES $values) AS t (id, v, save)

@@ -59,8 +59,7 @@ whole('many notebooks');
 $node->pgbench('-n -c 8 -j 2 -t 40', 0, [qr/actually processed: 320\/320/], [qr/^$/],
 	'edits of one notebook', { edits => q{
 BEGIN;
-SELECT cell(:client_id) AS c \gset
-SELECT notebook_migrate.notebook_edit(2, jsonb_build_array(:'c'::jsonb)) AS v \gset
+SELECT notebook_migrate.notebook_edit(2, jsonb_build_array(cell(:client_id))) AS v \gset
 INSERT INTO told SELECT 2, :v, notebook_migrate.notebook_at(2, :v);
 END;} });
 whole('edits');
@@ -69,13 +68,12 @@ is_sql(q{SELECT count(*) FROM notebook_cells(2) WHERE source LIKE 'save%'}, 320,
 # Commits, edits, updates, restores and reads mixed, with savepoints that are rolled back.
 my %mixed = (
 	'commits@4' => "\\set id random(3, 6)\n$commit",
-	'edits@3' => q{\set id random(3, 6)
+	'cells@3' => q{\set id random(3, 6)
 BEGIN;
-SELECT cell(:client_id) AS c \gset
 SAVEPOINT s;
-SELECT notebook_migrate.notebook_edit(:id, jsonb_build_array(:'c'::jsonb)) AS v \gset
+SELECT notebook_migrate.notebook_edit(:id, jsonb_build_array(cell(:client_id))) AS v \gset
 ROLLBACK TO s;
-SELECT notebook_migrate.notebook_edit(:id, jsonb_build_array(:'c'::jsonb)) AS v \gset
+SELECT notebook_migrate.notebook_edit(:id, jsonb_build_array(cell(:client_id))) AS v \gset
 INSERT INTO told SELECT :id, :v, notebook_migrate.notebook_at(:id, :v);
 END;},
 	'reads@2' => q{\set id random(3, 6)

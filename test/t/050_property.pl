@@ -17,8 +17,10 @@ my ($counter, $node) = (0);
 # The model.  A cell is {name, id, type, lines, outputs, count, metadata}; its
 # name is its identity, and the store never sees it.
 
-sub pick { return $_[ rand @_ ]; }
-sub line { return join(' ', map { pick(qw(x y df plot(x) fit(y) = + print import numpy \\ " é)) } 1 .. 4) . ' #' . ++$counter; }
+sub pick { return @_ ? $_[ rand @_ ] : undef; }
+# A line of a text that is like no other: two cells resemble each other only
+# where one was made of the other.
+sub line { return join(' ', (map { pick(qw(x = + \\ " é)) . sprintf('%06x', rand 2**24) } 1 .. 4), '#' . ++$counter); }
 sub new_cell
 {
 	$counter++;
@@ -38,6 +40,10 @@ sub as_notebook
 	return { cells => [ map { as_cell($_) } @{ $n->{cells} } ], metadata => $n->{metadata}, nbformat => 4, nbformat_minor => 5 };
 }
 
+# The cells that did not come back in this very save: what comes back comes
+# back as it was.
+sub old { return grep { !$_->{back} } @{ $_[0]{cells} }; }
+
 # What people do to a notebook.  Each changes the model, and returns the edit
 # that says the same, or nothing where only the whole document can say it.
 my %deed = (
@@ -56,20 +62,20 @@ my %deed = (
 	},
 	modify => sub {
 		my ($n) = @_;
-		my $cell = pick(@{ $n->{cells} });
+		my $cell = pick(old($n)) // return;
 		$cell->{lines}[ rand @{ $cell->{lines} } ] = line();
 		return { op => 'replace', cell => $cell->{id}, value => as_cell($cell) };
 	},
 	retype => sub {
 		my ($n) = @_;
-		my $cell = pick(@{ $n->{cells} });
+		my $cell = pick(old($n)) // return;
 		$cell->{type} = $cell->{type} eq 'code' ? 'markdown' : 'code';
 		($cell->{outputs}, $cell->{count}) = ([], undef);
 		return { op => 'replace', cell => $cell->{id}, value => as_cell($cell) };
 	},
 	tag => sub {
 		my ($n) = @_;
-		my $cell = pick(@{ $n->{cells} });
+		my $cell = pick(old($n)) // return;
 		$cell->{metadata}{tags} = [ ++$counter ];
 		return { op => 'replace', cell => $cell->{id}, value => as_cell($cell) };
 	},
@@ -93,7 +99,9 @@ my %deed = (
 	},
 	undelete => sub {
 		my ($n) = @_;
-		push @{ $n->{cells} }, splice(@{ $n->{dead} }, rand @{ $n->{dead} }, 1) if @{ $n->{dead} };
+		my ($cell) = @{ $n->{dead} } ? splice(@{ $n->{dead} }, rand @{ $n->{dead} }, 1) : return;
+		push @{ $n->{cells} }, $cell;
+		$cell->{back} = 1;
 		return;
 	},
 	settings => sub { $_[0]{metadata}{"k$counter"} = ++$counter; return; });
@@ -140,16 +148,17 @@ sub save
 
 	# What comes back is what some version had: a cell that was changed and
 	# deleted in one save is gone for good.
-	my %saved = map { $json->encode([ @$_{qw(name type lines)} ]) => 1 } map { @{ $_->{cells} } } @$history;
+	my %saved = map { $json->encode([ @$_{qw(name type lines metadata)} ]) => 1 } map { @{ $_->{cells} } } @$history;
 	my (@edit, $whole);
 	foreach (1 .. 1 + int rand 4)
 	{
 		my $name = pick(@deeds);
-		next if $name =~ /^(delete|modify|retype|tag)$/ && !@{ $n->{cells} };
+		next if $name eq 'delete' && !@{ $n->{cells} };
 		my $edit = $deed{$name}->($n);
 		$edit ? push(@edit, $edit) : $whole++;
 	}
-	$n->{dead} = [ grep { $saved{ $json->encode([ @$_{qw(name type lines)} ]) } } @{ $n->{dead} } ];
+	delete $_->{back} foreach @{ $n->{cells} }, @{ $n->{dead} };
+	$n->{dead} = [ grep { $saved{ $json->encode([ @$_{qw(name type lines metadata)} ]) } } @{ $n->{dead} } ];
 	return !$whole && $way < 0.6 ? "SELECT notebook_edit($id, " . quoted(\@edit) . ')'
 	  : $way < 0.8 ? "SELECT notebook_commit($id, " . quoted(as_notebook($n)) . ')'
 	  : "UPDATE notebook SET content = " . quoted(as_notebook($n)) . " WHERE notebook_id = $id RETURNING version";
