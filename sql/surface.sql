@@ -41,7 +41,8 @@ SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypm
         OR c.relname ~ '^(notebook|workflow)_version$'
              AND a.attname ~ '^(notebook_id|workflow_id|version|parent_version|created_at|author|message|digest|cells|operators|inserted|deleted|modified|moved|outputs|metadata|relinked|layout|renamed)$'
         OR c.relname ~ '^(notebook|workflow)_part$'
-        OR c.relname = 'mapping')
+        OR c.relname = 'mapping'
+             AND a.attname ~ '^(mapping_id|notebook_id|notebook_version|workflow_id|workflow_version|origin|author|created_at|content)$')
  ORDER BY c.relname COLLATE "C", a.attname COLLATE "C";
 
 -- Settings, known as soon as the library is loaded.

@@ -29,7 +29,6 @@ extern char *nbm_arg_text(FunctionCallInfo fcinfo, int number);
 extern const int32 *nbm_arg_expected(FunctionCallInfo fcinfo, int number,
 									 int32 *space);
 extern Datum nbm_text_datum(NbmText string);
-extern NbmText *nbm_item_names(const NbmLayout *layout);
 
 
 

@@ -94,6 +94,13 @@ nbm_commit_begin(NbmCommit *commit, const NbmStore *store,
 						*expected),
 				 errhint("Read the newest version and apply the change to it.")));
 	nbm_store_version(store, commit->head.version, &commit->parent);
+	for (int i = 0; i < commit->parent.layout.nitems; i++)
+		if (commit->parent.layout.items[i].key >= commit->head.next_key)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("%s " INT64_FORMAT " has a key that was never given",
+							store->kind->name, store->id),
+					 errhint("store_verify() lists what is damaged.")));
 	commit->has_parent = true;
 	commit->next_key = commit->head.next_key;
 	/* time must not run backwards along the versions */
@@ -200,11 +207,11 @@ static void
 place_item(Save *save, int index, NbmCandidate *candidate)
 {
 	NbmItem    *item = &save->layout.items[index];
+	NbmWhere	where = {&save->doc, index, NULL};
 	NbmSplit	split;
 
 	CHECK_FOR_INTERRUPTS();
-	nbm_item_split(save->doc.kind, &save->doc.items[index],
-				   nbm_document_path(&save->doc, index),
+	nbm_item_split(save->doc.kind, &save->doc.items[index], &where,
 				   nbm_document_depth(&save->doc), &split);
 	*item = split.item;
 	place_body(save, &split.core, &item->core);
@@ -220,10 +227,11 @@ know_item(Save *save, const NbmDocument *old, int index,
 		  NbmCandidate *candidate)
 {
 	NbmItem    *item = &save->commit->parent.layout.items[index];
+	NbmWhere	where = {old, index, NULL};
 	NbmSplit	split;
 
 	CHECK_FOR_INTERRUPTS();
-	nbm_item_split(old->kind, &old->items[index], "$", 2, &split);
+	nbm_item_split(old->kind, &old->items[index], &where, 2, &split);
 	know_stored(save, &split.core, item->core);
 	for (int i = 0; i < Min(item->noutputs, split.item.noutputs); i++)
 		know_stored(save, &split.outputs[i], item->outputs[i].part);
@@ -236,9 +244,10 @@ static void
 place_envelope(Save *save, const NbmDocument *old)
 {
 	Jsonb	   *envelope = nbm_document_envelope(&save->doc);
+	NbmWhere	where = {NULL, 0, "$"};
 	JsonbValue	value;
 
-	nbm_check_depth(&envelope->root, 0, "$");
+	nbm_check_depth(&envelope->root, 0, &where);
 	if (old != NULL)
 	{
 		nbm_set_jsonb(&value, nbm_document_envelope(old));
@@ -252,7 +261,8 @@ place_envelope(Save *save, const NbmDocument *old)
 static void
 store_parts(Save *save)
 {
-	nbm_store_add_parts(&save->commit->store, save->parts, save->nparts);
+	nbm_store_add_parts(&save->commit->store, save->parts, save->nparts,
+						!save->commit->has_parent);
 	for (int i = 0; i < save->nuses; i++)
 		*save->uses[i].target = save->parts[save->uses[i].pending].id;
 }

@@ -97,29 +97,6 @@ nbm_count_changes(const NbmKind *kind, const NbmChange *changes, int count,
 	}
 }
 
-/*
- * The index of the item with an id, strong or weak; -1 where there is none.
- * *repeated is set where several items have it.
- */
-int
-nbm_find_id(const NbmLayout *layout, NbmText id, bool *repeated)
-{
-	int			found = -1;
-
-	*repeated = false;
-	for (int i = 0; i < layout->nitems; i++)
-	{
-		if (!nbm_text_eq(layout->items[i].id[NBM_ID_STRONG], id) &&
-			!nbm_text_eq(layout->items[i].id[NBM_ID_WEAK], id))
-			continue;
-		*repeated = found >= 0;
-		if (*repeated)
-			return found;
-		found = i;
-	}
-	return found;
-}
-
 /* Adds a detail to a list that grows by doubling; name is not copied. */
 static void
 add_detail(char ***list, int *count, char *name)
@@ -434,18 +411,30 @@ typedef struct IdKey
 	int32		key;
 } IdKey;
 
-/* qsort and bsearch comparator of ids. */
+/* bsearch comparator of ids. */
 static int
-id_key_cmp(const void *a, const void *b)
+id_cmp(const void *a, const void *b)
 {
 	return nbm_key_cmp(((const IdKey *) a)->id, ((const IdKey *) b)->id);
 }
 
-/* The operators' ids in order, for bsearch; *count of them. */
+/* qsort comparator of ids; of repeated ones the lowest key is first. */
+static int
+id_key_cmp(const void *a, const void *b)
+{
+	int			order = id_cmp(a, b);
+	int32		ka = ((const IdKey *) a)->key;
+	int32		kb = ((const IdKey *) b)->key;
+
+	return order != 0 ? order : ka < kb ? -1 : ka > kb;
+}
+
+/* The operators' ids in order, each once, for bsearch; *count of them. */
 static IdKey *
 sorted_ids(const NbmLayout *layout, int *count)
 {
 	IdKey	   *ids = palloc_array(IdKey, Max(layout->nitems, 1));
+	int			n = 0;
 
 	*count = 0;
 	for (int i = 0; i < layout->nitems; i++)
@@ -456,6 +445,10 @@ sorted_ids(const NbmLayout *layout, int *count)
 		ids[(*count)++].key = layout->items[i].key;
 	}
 	qsort(ids, *count, sizeof(IdKey), id_key_cmp);
+	for (int i = 0; i < *count; i++)
+		if (n == 0 || id_cmp(&ids[n - 1], &ids[i]) != 0)
+			ids[n++] = ids[i];
+	*count = n;
 	return ids;
 }
 
@@ -473,7 +466,7 @@ read_end(JsonbContainer *link, const char *name, const IdKey *ids, int nids,
 	nbm_get_string(end, "portID", port);
 	if (!nbm_get_string(end, "operatorID", &wanted.id))
 		return;
-	found = bsearch(&wanted, ids, nids, sizeof(IdKey), id_key_cmp);
+	found = bsearch(&wanted, ids, nids, sizeof(IdKey), id_cmp);
 	if (found != NULL)
 		*key = found->key;
 	else
@@ -564,7 +557,7 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	while (i < na || j < nb)
 	{
 		int			order = i >= na ? 1 : j >= nb ? -1 :
-			link_cmp(&a[i], &b[j]);
+		link_cmp(&a[i], &b[j]);
 
 		if (order != 0)
 		{
@@ -593,7 +586,7 @@ is_operator(const IdKey *ids, int nids, NbmText id)
 {
 	IdKey		wanted = {id, 0};
 
-	return bsearch(&wanted, ids, nids, sizeof(IdKey), id_key_cmp) != NULL;
+	return bsearch(&wanted, ids, nids, sizeof(IdKey), id_cmp) != NULL;
 }
 
 /* The next position, from *index on, of something that is no operator. */
@@ -744,9 +737,11 @@ static void
 add_document(Comparison *c)
 {
 	NbmChange  *change = next_change(c);
-	bool		runs = c->from->nruns != c->to->nruns;
 
-	if (runs)
+	/* cells that came or went change the lengths of worksheets, too */
+	if (c->from->nitems == c->to->nitems &&
+		(c->from->nruns != c->to->nruns ||
+		 memcmp(c->from->runs, c->to->runs, sizeof(int) * c->to->nruns) != 0))
 		add_detail(&c->document_detail, &c->document_changes, "worksheets");
 	if (c->document_changes == 0)
 		return;

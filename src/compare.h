@@ -41,6 +41,5 @@ extern NbmChange *nbm_compare(const NbmStore *store, const NbmLayout *from,
 							  NbmBodies *bodies, int *count);
 extern void nbm_count_changes(const NbmKind *kind, const NbmChange *changes,
 							  int count, int32 *counts);
-extern int	nbm_find_id(const NbmLayout *layout, NbmText id, bool *repeated);
 
 #endif							/* NBM_COMPARE_H */

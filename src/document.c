@@ -25,6 +25,8 @@
 
 /* Names longer than this are content, not names. */
 #define MAX_ID_LENGTH 255
+/* Items of a document, and outputs of a cell, at most. */
+#define MAX_ITEMS 1000000
 /* Members of a cell that are put back around its core, at most. */
 #define MAX_EXTRAS 4
 
@@ -76,6 +78,14 @@ value_kind(const JsonbValue *value)
 	}
 }
 
+/* The JSON path of an item, or of the item that a caller brings. */
+static const char *
+path_of(const NbmWhere * where)
+{
+	return where->doc == NULL ? where->path :
+		nbm_document_path(where->doc, where->index);
+}
+
 /* Raises 22023: the value at a path is not what it must be. */
 static void
 wrong_shape(const char *path, const JsonbValue *value, const char *must)
@@ -92,6 +102,11 @@ add_run(NbmDocument *doc, JsonbContainer *array, int place, int *room)
 {
 	int			count = JsonContainerSize(array);
 
+	if (count > MAX_ITEMS - doc->nitems)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s has more than %d %s", doc->kind->name, MAX_ITEMS,
+						doc->kind->items)));
 	while (doc->nitems + count > *room)
 	{
 		*room = Max(*room * 2, doc->nitems + count);
@@ -200,14 +215,14 @@ nbm_document_depth(const NbmDocument *doc)
 
 /* Raises 54000 where a container that lies depth levels down goes too deep. */
 void
-nbm_check_depth(JsonbContainer *container, int depth, const char *path)
+nbm_check_depth(JsonbContainer *container, int depth, const NbmWhere * where)
 {
 	if (nbm_depth(container, NBM_MAX_DEPTH - depth) > NBM_MAX_DEPTH - depth)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("document is nested deeper than %d levels",
 						NBM_MAX_DEPTH),
-				 errdetail("The value at %s is.", path)));
+				 errdetail("The value at %s is.", path_of(where))));
 }
 
 /* Writes a worksheet with its array of cells empty. */
@@ -384,6 +399,10 @@ split_outputs(JsonbContainer *cell, NbmSplit *split)
 	if (!nbm_get_container(cell, "outputs", true, &outputs) ||
 		!all_objects(outputs))
 		return;
+	if (JsonContainerSize(outputs) > MAX_ITEMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cell has more than %d outputs", MAX_ITEMS)));
 	item->flags |= NBM_HAS_OUTPUTS;
 	item->noutputs = JsonContainerSize(outputs);
 	item->outputs = palloc0_array(NbmOutput, Max(item->noutputs, 1));
@@ -406,7 +425,7 @@ split_outputs(JsonbContainer *cell, NbmSplit *split)
 
 /* Checks a cell's source: absent, a string, or an array of strings. */
 static void
-check_source(JsonbContainer *cell, const char *path)
+check_source(JsonbContainer *cell, const NbmWhere * where)
 {
 	static const char *const names[] = {"source", "input"};
 
@@ -418,13 +437,14 @@ check_source(JsonbContainer *cell, const char *path)
 		if (!nbm_get(cell, names[i], &source) || source.type == jbvString)
 			continue;
 		if (!nbm_is_array(&source))
-			wrong_shape(psprintf("%s.%s", path, names[i]), &source,
+			wrong_shape(psprintf("%s.%s", path_of(where), names[i]), &source,
 						"a string or an array of strings");
 		for (int j = 0; j < JsonContainerSize(source.val.binary.data); j++)
 		{
 			nbm_element(source.val.binary.data, j, &line);
 			if (line.type != jbvString)
-				wrong_shape(psprintf("%s.%s[%d]", path, names[i], j), &line,
+				wrong_shape(psprintf("%s.%s[%d]", path_of(where), names[i], j),
+							&line,
 							"a string");
 		}
 	}
@@ -432,12 +452,13 @@ check_source(JsonbContainer *cell, const char *path)
 
 /* Raises 22023 where a member is there but no string. */
 static void
-check_string(JsonbContainer *object, const char *name, const char *path)
+check_string(JsonbContainer *object, const char *name, const NbmWhere * where)
 {
 	JsonbValue	value;
 
 	if (nbm_get(object, name, &value) && value.type != jbvString)
-		wrong_shape(psprintf("%s.%s", path, name), &value, "a string");
+		wrong_shape(psprintf("%s.%s", path_of(where), name), &value,
+					"a string");
 }
 
 /* Writes what remains of an item: its core. */
@@ -480,13 +501,13 @@ split_core(const NbmKind *kind, JsonbContainer *object, NbmSplit *split)
 }
 
 /*
- * Takes one item apart.  path is its JSON path for errors, depth the number
- * of containers around it.  Raises 22023 where the item has a wrong shape,
+ * Takes one item apart.  where is its place for errors, depth the number of
+ * containers around it.  Raises 22023 where the item has a wrong shape,
  * 54000 where it is nested too deep.  New memory is of the current context.
  */
 void
-nbm_item_split(const NbmKind *kind, const JsonbValue *value, const char *path,
-			   int depth, NbmSplit *split)
+nbm_item_split(const NbmKind *kind, const JsonbValue *value,
+			   const NbmWhere * where, int depth, NbmSplit *split)
 {
 	JsonbContainer *object;
 	JsonbContainer *metadata;
@@ -494,19 +515,19 @@ nbm_item_split(const NbmKind *kind, const JsonbValue *value, const char *path,
 
 	memset(split, 0, sizeof(*split));
 	if (!nbm_is_object(value))
-		wrong_shape(path, value, "an object");
+		wrong_shape(path_of(where), value, "an object");
 	object = value->val.binary.data;
-	nbm_check_depth(object, depth, path);
+	nbm_check_depth(object, depth, where);
 	if (kind == &nbm_workflow)
 	{
-		check_string(object, "operatorType", path);
+		check_string(object, "operatorType", where);
 		if (nbm_get(object, "operatorID", &id) && is_id(&id))
 			split->item.id[NBM_ID_STRONG] = nbm_text_of(&id);
 	}
 	else
 	{
-		check_string(object, "cell_type", path);
-		check_source(object, path);
+		check_string(object, "cell_type", where);
+		check_source(object, where);
 		if (nbm_get_container(object, "metadata", false, &metadata) &&
 			nbm_get(metadata, "uuid", &id) && is_id(&id))
 			split->item.id[NBM_ID_STRONG] = nbm_text_of(&id);
@@ -604,7 +625,8 @@ item_members(const NbmKind *kind, const NbmItem *item, JsonbContainer *core,
 		nbm_member(core, *count, &member->key, &member->value);
 		member->source = FROM_VALUE;
 		if (kind == &nbm_notebook && strong->str != NULL &&
-			nbm_key_is(member->key, "metadata"))
+			nbm_key_is(member->key, "metadata") &&
+			nbm_is_object(&member->value))
 			member->source = FROM_METADATA;
 	}
 	if (kind == &nbm_workflow && strong->str != NULL)
@@ -715,7 +737,8 @@ write_members(NbmWriter *w, JsonbContainer *object, bool sheets, Assembly *a)
 		nbm_member(object, i, &keys[i], &value);
 		if (nbm_key_is(keys[i], a->kind->items))
 			write_run(w, a);
-		else if (sheets && nbm_key_is(keys[i], "worksheets"))
+		else if (sheets && nbm_key_is(keys[i], "worksheets") &&
+				 nbm_is_array(&value) && all_objects(value.val.binary.data))
 		{
 			array = value.val.binary.data;
 			nbm_writer_begin_array(w, JsonContainerSize(array));

@@ -29,6 +29,7 @@
 #include "compare.h"
 #include "edit.h"
 #include "identity.h"
+#include "names.h"
 
 /* An item while the list is applied, with the worksheet that it is in. */
 typedef struct Place
@@ -63,104 +64,21 @@ bad_edit(const Editing *e, const char *member, const char *what)
 					   member, what)));
 }
 
-/* Reads a key written in digits; false for anything else. */
-static bool
-parse_key(NbmText name, int32 *key)
-{
-	int64		value = 0;
-
-	if (name.len == 0 || name.len > 10)
-		return false;
-	for (int i = 0; i < name.len; i++)
-	{
-		if (name.str[i] < '0' || name.str[i] > '9')
-			return false;
-		value = value * 10 + (name.str[i] - '0');
-	}
-	*key = (int32) value;
-	return value > 0 && value <= PG_INT32_MAX;
-}
-
-/*
- * The index of the item that a JSON value names: its id (a string) or its key
- * (a number, or a string of digits that is no id).  -1 where there is none;
- * *why then says, without a subject, why not.
- */
-int
-nbm_find_named(const NbmKind *kind, const NbmLayout *layout,
-			   const JsonbValue *name, const char **why)
-{
-	int32		key;
-	bool		repeated;
-	int			index;
-
-	*why = "does not exist";
-	if (name->type == jbvString)
-	{
-		index = nbm_find_id(layout, nbm_text_of(name), &repeated);
-		if (repeated)
-		{
-			*why = "is not unique";
-			return -1;
-		}
-		if (!parse_key(nbm_text_of(name), &key))
-			return index;
-		for (int i = 0; index >= 0 && i < layout->nitems; i++)
-		{
-			if (i == index || layout->items[i].key != key)
-				continue;
-			*why = "is not unique: it is the id of one and the key of another";
-			return -1;
-		}
-		if (index >= 0)
-			return index;
-	}
-	else if (!nbm_get_int(name, &key))
-	{
-		*why = "is neither an id nor a key";
-		return -1;
-	}
-	for (int i = 0; key > 0 && i < layout->nitems; i++)
-		if (layout->items[i].key == key)
-			return i;
-	return -1;
-}
-
-/* The items as they are now, as a layout (shared memory, for look-ups). */
-static NbmLayout
-current_layout(const Editing *e)
-{
-	NbmLayout	layout = {0};
-
-	layout.nitems = e->count;
-	layout.items = palloc_array(NbmItem, Max(e->count, 1));
-	for (int i = 0; i < e->count; i++)
-		layout.items[i] = e->places[i].item;
-	return layout;
-}
-
 /* The item that a member of the edit names; raises 22023. */
 static int
 named_item(Editing *e, JsonbContainer *edit, const char *member)
 {
-	NbmLayout	layout = current_layout(e);
 	JsonbValue	name;
 	const char *why;
 	int			index;
 
 	if (!nbm_get(edit, member, &name))
 		bad_edit(e, "", psprintf("There is no \"%s\".", member));
-	index = nbm_find_named(e->kind, &layout, &name, &why);
-	pfree(layout.items);
+	index = nbm_find_named(&e->places[0].item, sizeof(Place), e->count, &name,
+						   &why);
 	if (index < 0)
-		bad_edit(e, member, psprintf("The %s named %s %s.", e->kind->item,
-									 name.type == jbvString ?
-									 pnstrdup(name.val.string.val,
-											  name.val.string.len) :
-									 name.type == jbvNumeric ?
-									 DatumGetCString(DirectFunctionCall1(numeric_out,
-																		 NumericGetDatum(name.val.numeric))) :
-									 "here", why));
+		bad_edit(e, member, psprintf("The %s %s %s.", e->kind->item,
+									 nbm_shown_name(&name), why));
 	return index;
 }
 
@@ -191,20 +109,22 @@ static void
 read_value(Editing *e, JsonbContainer *edit, Place *place)
 {
 	bool		sheets = e->commit->parent.layout.nruns > 1;
+	NbmWhere	where = {NULL, 0, NULL};
 	JsonbValue	value;
 	NbmSplit	split;
 	NbmPart    *parts;
 
 	if (!nbm_get(edit, "value", &value))
 		bad_edit(e, "", "There is no \"value\".");
-	nbm_item_split(e->kind, &value, psprintf("$[%d].value", e->number),
-				   sheets ? 4 : 2, &split);
+	where.path = psprintf("$[%d].value", e->number);
+	nbm_item_split(e->kind, &value, &where, sheets ? 4 : 2, &split);
 	parts = palloc_array(NbmPart, 1 + split.item.noutputs);
 	place->core = nbm_value_to_jsonb(&split.core);
 	nbm_part_make(place->core, &parts[0]);
 	for (int i = 0; i < split.item.noutputs; i++)
 		nbm_part_make(nbm_value_to_jsonb(&split.outputs[i]), &parts[1 + i]);
-	nbm_store_add_parts(&e->commit->store, parts, 1 + split.item.noutputs);
+	nbm_store_add_parts(&e->commit->store, parts, 1 + split.item.noutputs,
+						false);
 	split.item.core = parts[0].id;
 	for (int i = 0; i < split.item.noutputs; i++)
 		split.item.outputs[i].part = parts[1 + i].id;
@@ -414,22 +334,32 @@ static void
 edit_positions(Editing *e, JsonbContainer *positions)
 {
 	JsonbContainer *places;
+	NbmPair    *pairs;
+	int			size = 0;
+	int			n = 0;
 	JsonbValue	value;
-	NbmText		key;
+	NbmWriter	w;
 
+	if (nbm_get_container(envelope_of(e), "operatorPositions", false, &places))
+		size = JsonContainerSize(places);
+	pairs = palloc_array(NbmPair, size + JsonContainerSize(positions) + 1);
+	for (int i = 0; i < size; i++)
+	{
+		nbm_member(places, i, &pairs[n].key, &pairs[n].value);
+		if (getKeyJsonValueFromContainer(positions, pairs[n].key.str,
+										 pairs[n].key.len, &value) == NULL)
+			n++;
+	}
 	for (int i = 0; i < JsonContainerSize(positions); i++)
 	{
-		Jsonb	   *merged;
-
-		if (!nbm_get_container(envelope_of(e), "operatorPositions", false,
-							   &places))
-			places = NULL;
-		nbm_member(positions, i, &key, &value);
-		merged = with_member(places, key,
-							 value.type == jbvNull ? NULL : &value);
-		nbm_set_jsonb(&value, merged);
-		set_envelope(e, "operatorPositions", &value);
+		nbm_member(positions, i, &pairs[n].key, &pairs[n].value);
+		if (pairs[n].value.type != jbvNull)
+			n++;
 	}
+	nbm_writer_init(&w, 0);
+	nbm_writer_object(&w, pairs, n);
+	nbm_set_jsonb(&value, nbm_writer_finish(&w));
+	set_envelope(e, "operatorPositions", &value);
 }
 
 /* Applies the "layout" of an edit. */
@@ -565,7 +495,8 @@ check_members(Editing *e, JsonbContainer *edit)
 static void
 apply_edit(Editing *e, JsonbContainer *edit)
 {
-	NbmText		op = {NULL, 0};
+	NbmText		op;
+	JsonbValue	value;
 	JsonbValue	links;
 	JsonbValue	layout;
 	bool		has_links;
@@ -574,8 +505,11 @@ apply_edit(Editing *e, JsonbContainer *edit)
 	check_members(e, edit);
 	has_links = nbm_get(edit, "links", &links);
 	has_layout = nbm_get(edit, "layout", &layout);
-	if (nbm_get_string(edit, "op", &op))
+	if (nbm_get(edit, "op", &value))
 	{
+		if (value.type != jbvString)
+			bad_edit(e, "op", "It must be a string.");
+		op = nbm_text_of(&value);
 		if (nbm_key_is(op, "replace"))
 			read_value(e, edit, &e->places[named_item(e, edit, e->kind->item)]);
 		else if (nbm_key_is(op, "insert"))
@@ -640,11 +574,12 @@ identify_new(Editing *e, NbmLayout *layout)
 static uint64
 store_envelope(Editing *e)
 {
+	NbmWhere	where = {NULL, 0, "$"};
 	NbmPart		part;
 
-	nbm_check_depth(&e->envelope->root, 0, "$");
+	nbm_check_depth(&e->envelope->root, 0, &where);
 	nbm_part_make(e->envelope, &part);
-	nbm_store_add_parts(&e->commit->store, &part, 1);
+	nbm_store_add_parts(&e->commit->store, &part, 1, false);
 	return part.id;
 }
 
@@ -665,7 +600,8 @@ nbm_commit_edits(NbmCommit *commit, Jsonb *edits)
 	if (!JB_ROOT_IS_ARRAY(edits) || JB_ROOT_IS_SCALAR(edits))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("edits must be a JSON array")));
+				 errmsg("edits must be a JSON array"),
+				 errdetail("The value at $ is none.")));
 	for (e.number = 0; e.number < JB_ROOT_COUNT(edits); e.number++)
 	{
 		CHECK_FOR_INTERRUPTS();

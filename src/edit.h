@@ -8,7 +8,5 @@
 #include "commit.h"
 
 extern int32 nbm_commit_edits(NbmCommit *commit, Jsonb *edits);
-extern int	nbm_find_named(const NbmKind *kind, const NbmLayout *layout,
-						   const JsonbValue *name, const char **why);
 
 #endif							/* NBM_EDIT_H */

@@ -50,73 +50,179 @@ is_blank(NbmText source)
 	return true;
 }
 
-/* Is this a generated id, and do both items have it? */
+/* A removed item under one of the numbers that it can be found by. */
+typedef struct RemovedEntry
+{
+	uint64		number;			/* its core, or a hash of a generated id */
+	int			index;			/* newest first */
+}			RemovedEntry;
+
+/* The items that a document has lost, to be looked up. */
+typedef struct Removed
+{
+	NbmItem    *items;
+	RemovedEntry *by_core;
+	int			ncores;
+	RemovedEntry *by_id;
+	int			nids;
+	bool	   *is_taken;		/* by key */
+}			Removed;
+
+/* qsort comparator: by number, newest first. */
+static int
+entry_cmp(const void *a, const void *b)
+{
+	const		RemovedEntry *ea = a;
+	const		RemovedEntry *eb = b;
+
+	if (ea->number != eb->number)
+		return ea->number < eb->number ? -1 : 1;
+	return ea->index < eb->index ? -1 : ea->index > eb->index;
+}
+
+/* A number for an id; 0 where there is none, or none that was generated. */
+static uint64
+id_number(NbmText id)
+{
+	if (id.str == NULL || id.len < GENERATED_ID_LENGTH)
+		return 0;
+	return hash_bytes_extended((const unsigned char *) id.str, id.len, 0) | 1;
+}
+
+/* Do both items have the same generated id? */
 static bool
 share_id(const NbmItem *a, const NbmItem *b)
 {
 	for (int i = 0; i < NBM_IDS; i++)
-		if (a->id[i].len >= GENERATED_ID_LENGTH &&
-			nbm_text_eq(a->id[i], b->id[i]))
+		if (id_number(a->id[i]) != 0 && nbm_text_eq(a->id[i], b->id[i]))
 			return true;
 	return false;
 }
 
-/*
- * Is this new item the removed one?  In the first round by id and core, in
- * the second by a core that says something, in the third by id alone.
- */
-static bool
-has_returned(const NbmKind *kind, const NbmCandidate *candidate,
-			 const NbmItem *removed, int round)
+/* Reads what a document has lost and the keys that live. */
+static void
+open_removed(const NbmStore *store, const NbmLayout *parent, int32 next_key,
+			 Removed * removed)
 {
-	bool		same_core = candidate->item->core == removed->core;
-	bool		same_id = share_id(candidate->item, removed);
+	int			count;
+	bool		is_sound = true;
 
-	switch (round)
+	removed->items = nbm_store_removed(store, &count);
+	removed->is_taken = palloc0(next_key);
+	removed->by_core = palloc_array(RemovedEntry, Max(count, 1));
+	removed->by_id = palloc_array(RemovedEntry, Max(count * NBM_IDS, 1));
+	removed->ncores = count;
+	removed->nids = 0;
+	for (int i = 0; i < parent->nitems; i++)
+		if (parent->items[i].key >= next_key)
+			is_sound = false;
+		else
+			removed->is_taken[parent->items[i].key] = true;
+	for (int i = 0; i < count; i++)
 	{
-		case 0:
-			return same_core && same_id;
-		case 1:
-			return same_core &&
-				!is_blank(nbm_item_source(kind, candidate->core));
-		default:
-			return same_id;
+		is_sound &= removed->items[i].key < next_key;
+		removed->by_core[i].number = removed->items[i].core;
+		removed->by_core[i].index = i;
+		for (int j = 0; j < NBM_IDS; j++)
+		{
+			uint64		number = id_number(removed->items[i].id[j]);
+
+			if (number == 0)
+				continue;
+			removed->by_id[removed->nids].number = number;
+			removed->by_id[removed->nids++].index = i;
+		}
 	}
+	if (!is_sound)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s " INT64_FORMAT " has a key that was never given",
+						store->kind->name, store->id)));
+	qsort(removed->by_core, count, sizeof(RemovedEntry), entry_cmp);
+	qsort(removed->by_id, removed->nids, sizeof(RemovedEntry), entry_cmp);
 }
 
-/* Gives old keys to new items that were removed once and come back. */
+/*
+ * The newest removed item under a number, not yet taken, that has the core
+ * asked for, or shares an id, or both; NULL where there is none.
+ */
+static const NbmItem *
+look_up(const Removed * removed, const RemovedEntry * entries, int count,
+		uint64 number, const NbmItem *item, bool core, bool id)
+{
+	int			low = 0;
+	int			high = count;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (entries[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < count && entries[low].number == number; low++)
+	{
+		const NbmItem *old = &removed->items[entries[low].index];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!removed->is_taken[old->key] &&
+			(!core || old->core == item->core) && (!id || share_id(old, item)))
+			return old;
+	}
+	return NULL;
+}
+
+/* Looks a new item up by its ids. */
+static const NbmItem *
+look_up_id(const Removed * removed, const NbmItem *item, bool core)
+{
+	for (int i = 0; i < NBM_IDS; i++)
+	{
+		uint64		number = id_number(item->id[i]);
+		const NbmItem *old = number == 0 ? NULL :
+		look_up(removed, removed->by_id, removed->nids, number, item,
+				core, true);
+
+		if (old != NULL)
+			return old;
+	}
+	return NULL;
+}
+
+/*
+ * Gives old keys to new items that were removed once and come back: in the
+ * first round by id and core, in the second by a core that says something, in
+ * the third by id alone.
+ */
 static void
 find_returned(const NbmStore *store, const NbmLayout *parent,
 			  NbmCandidate *news, int nnews, int32 version, int32 next_key)
 {
-	int			nremoved;
-	NbmItem    *removed = nbm_store_removed(store, &nremoved);
-	bool	   *is_taken = palloc0_array(bool, next_key);
+	Removed		removed;
 
-	for (int i = 0; i < parent->nitems; i++)
-		is_taken[parent->items[i].key] = true;
-	for (int i = 0; i < nremoved; i++)
-		if (removed[i].key <= 0 || removed[i].key >= next_key)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("a removed item has a key that was never given")));
+	open_removed(store, parent, next_key, &removed);
 	for (int round = 0; round < 3; round++)
 	{
 		for (int i = 0; i < nnews; i++)
 		{
+			NbmItem    *item = news[i].item;
+			const NbmItem *old = NULL;
+
 			CHECK_FOR_INTERRUPTS();
-			if (news[i].item->key != 0)
+			if (item->key != 0)
 				continue;
-			for (int j = 0; j < nremoved; j++)
-			{
-				if (is_taken[removed[j].key] ||
-					!has_returned(store->kind, &news[i], &removed[j], round))
-					continue;
-				is_taken[removed[j].key] = true;
-				news[i].item->key = removed[j].key;
-				news[i].item->since = version;
-				break;
-			}
+			if (round != 1)
+				old = look_up_id(&removed, item, round == 0);
+			else if (!is_blank(nbm_item_source(store->kind, news[i].core)))
+				old = look_up(&removed, removed.by_core, removed.ncores,
+							  item->core, item, true, false);
+			if (old == NULL)
+				continue;
+			removed.is_taken[old->key] = true;
+			item->key = old->key;
+			item->since = version;
 		}
 	}
 }
@@ -163,7 +269,7 @@ nbm_identify(const NbmStore *store, const NbmLayout *parent,
 	{
 		if (news[i].item->key != 0)
 			continue;
-		if (*next_key == PG_INT32_MAX)
+		if (*next_key > NBM_MAX_KEY)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("%s " INT64_FORMAT " has no keys left",

@@ -286,7 +286,9 @@ put_item(StringInfo buf, const NbmItem *item)
 static void
 get_item(Reader *r, NbmItem *item)
 {
-	item->key = get_count(r, PG_INT32_MAX);
+	item->key = get_count(r, NBM_MAX_KEY);
+	if (item->key < 1)
+		damaged(r);
 	item->since = get_count(r, PG_INT32_MAX);
 	item->flags = get_count(r, NBM_FLAGS_MASK);
 	item->count = get_count(r, PG_INT32_MAX);
@@ -311,6 +313,17 @@ get_runs(Reader *r, NbmLayout *layout)
 	layout->runs = palloc_array(int, Max(layout->nruns, 1));
 	for (int i = 0; i < layout->nruns; i++)
 		layout->runs[i] = get_count(r, PG_INT32_MAX);
+}
+
+/* Are there as many items as the runs say? */
+static bool
+runs_fit(const NbmLayout *layout)
+{
+	int64		sum = 0;
+
+	for (int i = 0; i < layout->nruns; i++)
+		sum += layout->runs[i];
+	return sum == layout->nitems;
 }
 
 /* Starts stored bytes: a varlena header that finish() fills in. */
@@ -389,7 +402,7 @@ nbm_layout_decode(const bytea *bytes, NbmLayout *layout)
 	layout->items = palloc_array(NbmItem, Max(layout->nitems, 1));
 	for (int i = 0; i < layout->nitems; i++)
 		get_item(&r, &layout->items[i]);
-	return !r.is_bad && r.at == r.end;
+	return !r.is_bad && r.at == r.end && runs_fit(layout);
 }
 
 /* One item as bytes, in the current context. */
@@ -632,7 +645,7 @@ nbm_layout_decode_delta(const bytea *bytes, const NbmLayout *keyframe,
 				break;
 		}
 	}
-	return !r.is_bad && n == layout->nitems;
+	return !r.is_bad && n == layout->nitems && runs_fit(layout);
 }
 
 /*

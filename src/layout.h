@@ -21,6 +21,9 @@
 #define NBM_ID_WEAK			1	/* nbformat id */
 #define NBM_IDS				2
 
+/* Keys go up to here, and so does the memory that an index by key takes. */
+#define NBM_MAX_KEY			100000000
+
 /* One output of a cell. */
 typedef struct NbmOutput
 {

@@ -12,7 +12,6 @@
 
 #include "miscadmin.h"
 
-#include "edit.h"
 #include "mapping.h"
 
 /* The name of a state in SQL. */
@@ -187,6 +186,19 @@ read_lines(JsonbContainer *array, NbmLink *link, int64 mapping_id)
 	}
 }
 
+/*
+ * The key that an item has in the version asked about, which is equal to the
+ * authored one as a document: its place is the same, its key need not be.
+ */
+static int32
+translate_key(const NbmSide *side, int32 key)
+{
+	int			place = nbm_authored_find(side, key);
+
+	return place >= 0 && place < side->version.layout.nitems ?
+		side->version.layout.items[place].key : key;
+}
+
 /* Reads the stored content of a mapping. */
 static void
 read_links(NbmAnswer *answer)
@@ -214,6 +226,11 @@ read_links(NbmAnswer *answer)
 			!nbm_get_int(&cell, &link->cell) || link->cell < 1 ||
 			!nbm_get_int(&op, &link->op) || link->op < 1)
 			damaged(answer->mapping_id);
+		if (answer->is_exact)
+		{
+			link->cell = translate_key(&answer->cells, link->cell);
+			link->op = translate_key(&answer->operators, link->op);
+		}
 		if (nbm_get_container(value.val.binary.data, "lines", true, &lines))
 			read_lines(lines, link, answer->mapping_id);
 	}

@@ -19,9 +19,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "compare.h"
-#include "edit.h"
 #include "mapping.h"
+#include "names.h"
 
 /* Names or links listed in one error, at most. */
 #define MAX_LISTED 50
@@ -29,8 +28,8 @@
 /* What a parse is about. */
 typedef struct Parse
 {
-	const NbmLayout *cells;
-	const NbmLayout *operators;
+	NbmNames	cells;
+	NbmNames	operators;
 	StringInfoData problems;	/* names that could not be resolved */
 	int			nproblems;
 } Parse;
@@ -45,33 +44,22 @@ wrong_shape(const char *path, const char *must)
 			 errdetail("The value at %s must be %s.", path, must)));
 }
 
-/* A name as it is shown in messages. */
-static char *
-shown_name(const JsonbValue *name)
-{
-	if (name->type == jbvString)
-		return psprintf("\"%.*s\"", name->val.string.len, name->val.string.val);
-	if (name->type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(name->val.numeric)));
-	return "(neither a string nor a number)";
-}
-
 /* The key that a name stands for; 0, and a problem noted, where none. */
 static int32
 resolve(Parse *parse, const NbmKind *kind, const JsonbValue *name)
 {
-	const NbmLayout *layout = kind == &nbm_notebook ? parse->cells :
-	parse->operators;
+	const		NbmNames *names = kind == &nbm_notebook ? &parse->cells :
+	&parse->operators;
 	const char *why;
-	int			index = nbm_find_named(kind, layout, name, &why);
+	int			index = nbm_names_find(names, name, &why);
 
+	CHECK_FOR_INTERRUPTS();
 	if (index >= 0)
-		return layout->items[index].key;
+		return names->layout->items[index].key;
 	if (parse->nproblems++ < MAX_LISTED)
 		appendStringInfo(&parse->problems, "%s%s %s %s",
 						 parse->problems.len > 0 ? "; " : "", kind->item,
-						 shown_name(name), why);
+						 nbm_shown_name(name), why);
 	return 0;
 }
 
@@ -140,34 +128,46 @@ same_link(const NbmLink *a, const NbmLink *b)
 	return a->cell == b->cell && a->op == b->op;
 }
 
-/* Keeps the first of equal links, with the lines of all. */
+/*
+ * Keeps the first of equal links, with the lines of all; where one of them is
+ * about the whole cell, so is what is kept.
+ */
 static void
 merge_repeated(NbmLinks *links)
 {
 	PlacedLink *sorted = sorted_links(links);
-	NbmLink    *first = NULL;
 	int			n = 0;
 
-	for (int i = 0; i < links->count; i++)
+	for (int i = 0, next; i < links->count; i = next)
 	{
-		NbmLink    *link = sorted[i].link;
+		NbmLink    *first = sorted[i].link;
+		int64		nlines = 0;
+		bool		whole = false;
+		int32	   *lines;
 
-		if (first == NULL || !same_link(first, link))
+		for (next = i; next < links->count &&
+			 same_link(first, sorted[next].link); next++)
 		{
-			first = link;
+			nlines += sorted[next].link->nlines;
+			whole |= sorted[next].link->nlines == 0;
+		}
+		if (next == i + 1)
 			continue;
-		}
-		if (link->nlines > 0)
+		lines = palloc_array(int32, Max(2 * nlines, 1));
+		nlines = 0;
+		for (int j = i; j < next; j++)
 		{
-			int32	   *lines = palloc_array(int32, 2 * (first->nlines + link->nlines));
+			NbmLink    *link = sorted[j].link;
 
-			memcpy(lines, first->lines, sizeof(int32) * 2 * first->nlines);
-			memcpy(lines + 2 * first->nlines, link->lines,
-				   sizeof(int32) * 2 * link->nlines);
-			first->lines = lines;
-			first->nlines += link->nlines;
+			if (link->nlines > 0)
+				memcpy(lines + 2 * nlines, link->lines,
+					   sizeof(int32) * 2 * link->nlines);
+			nlines += link->nlines;
+			if (j > i)
+				link->cell = 0;
 		}
-		link->cell = 0;
+		first->lines = lines;
+		first->nlines = whole ? 0 : (int) nlines;
 	}
 	for (int i = 0; i < links->count; i++)
 		if (links->items[i].cell != 0)
@@ -291,15 +291,30 @@ parse_link(Parse *parse, const JsonbValue *value, const char *path,
 		parse_lines(&lines, psprintf("%s.lines", path), link);
 }
 
+/* The name of an item by its key, as it is shown in messages. */
+static char *
+name_of_key(const NbmNames * names, const NbmText *shown, int32 key)
+{
+	JsonbValue	name;
+
+	nbm_set_string(&name, shown[names->by_key[key]]);
+	return nbm_shown_name(&name);
+}
+
 /* Adds a link that only one half has to a message. */
 static void
 list_link(StringInfo list, int *count, const Parse *parse, const NbmLink *link,
 		  const char *missing)
 {
-	if ((*count)++ < MAX_LISTED)
-		appendStringInfo(list, "%scell %d and operator %d are not joined in %s",
-						 list->len > 0 ? "; " : "", link->cell, link->op,
-						 missing);
+	if ((*count)++ >= MAX_LISTED)
+		return;
+	appendStringInfo(list, "%scell %s and operator %s are not joined in %s",
+					 list->len > 0 ? "; " : "",
+					 name_of_key(&parse->cells,
+								 nbm_item_names(parse->cells.layout), link->cell),
+					 name_of_key(&parse->operators,
+								 nbm_item_names(parse->operators.layout), link->op),
+					 missing);
 }
 
 /* Raises 22023 where the two halves are not about the same links. */
@@ -339,9 +354,10 @@ check_halves(const Parse *parse, const NbmLinks *a, const NbmLinks *b)
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the two halves of the mapping disagree on %d links",
-						count),
-				 errdetail("By key: %s.", list.data)));
+				 errmsg_plural("the two halves of the mapping disagree on %d link",
+							   "the two halves of the mapping disagree on %d links",
+							   count, count),
+				 errdetail("%s%s.", list.data, count > MAX_LISTED ? "; ..." : "")));
 }
 
 /* Raises 22023 where the mapping has a member that it must not have. */
@@ -378,11 +394,13 @@ void
 nbm_mapping_parse(const NbmLayout *notebook, const NbmLayout *workflow,
 				  Jsonb *mapping, NbmLinks *links)
 {
-	Parse		parse = {notebook, workflow};
+	Parse		parse = {{0}};
 	NbmLinks	other = {NULL, 0, 0};
 	JsonbValue	value;
 	bool		both = false;
 
+	nbm_names_open(notebook, &parse.cells);
+	nbm_names_open(workflow, &parse.operators);
 	initStringInfo(&parse.problems);
 	memset(links, 0, sizeof(*links));
 	if (!JB_ROOT_IS_OBJECT(mapping))
@@ -414,8 +432,9 @@ nbm_mapping_parse(const NbmLayout *notebook, const NbmLayout *workflow,
 	if (parse.nproblems > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the mapping names %d items that are not there",
-						parse.nproblems),
+				 errmsg_plural("the mapping names %d item that cannot be found",
+							   "the mapping names %d items that cannot be found",
+							   parse.nproblems, parse.nproblems),
 				 errdetail("%s%s.", parse.problems.data,
 						   parse.nproblems > MAX_LISTED ? "; ..." : ""),
 				 errhint("Name a cell by metadata.uuid, id or key, an operator by operatorID or key.")));

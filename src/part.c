@@ -246,7 +246,7 @@ search_strings(JsonbContainer *container, int levels, StringSearch *search)
 /* A string that takes another's place while a container is written. */
 typedef struct Replacement
 {
-	NbmText		from;			/* known by its address */
+	NbmText		from;			/* known by its address and length */
 	NbmText		to;				/* or, where bytes is not NULL, ... */
 	const bytea *bytes;			/* ... these, encoded */
 	int			form;
@@ -281,6 +281,8 @@ write_replaced(NbmWriter *w, JsonbContainer *container, const Replacement *r)
 	int			count = JsonContainerSize(container);
 	NbmText    *keys = palloc_array(NbmText, Max(count, 1));
 
+	StaticAssertStmt(NBM_WRITER_LEVELS > BASE64_MAX_LEVEL + 7,
+					 "an output stands in six containers at most");
 	for (int i = 0; is_object && i < count; i++)
 		nbm_member(container, i, &keys[i], NULL);
 	if (is_object)
@@ -297,7 +299,8 @@ write_replaced(NbmWriter *w, JsonbContainer *container, const Replacement *r)
 		else
 			nbm_element(container, i, &value);
 		data = (char *) value.val.binary.data;
-		if (value.type == jbvString && value.val.string.val == r->from.str)
+		if (value.type == jbvString && value.val.string.val == r->from.str &&
+			value.val.string.len == r->from.len)
 			write_replacement(w, r);
 		else if (value.type == jbvBinary && data <= r->from.str &&
 				 r->from.str < data + value.val.binary.len)

@@ -12,9 +12,9 @@
 
 #include "args.h"
 #include "commit.h"
-#include "compare.h"
 #include "compat.h"
 #include "edit.h"
+#include "names.h"
 
 /* notebook_commit(id, content, message, expected_version) -> version */
 static Datum
@@ -243,13 +243,12 @@ nbm_workflow_operators(PG_FUNCTION_ARGS)
 
 /* The three columns of one end of a link: key, id, port. */
 static void
-put_end(const NbmLayout *layout, JsonbContainer *link, const char *name,
+put_end(const NbmNames * names, JsonbContainer *link, const char *name,
 		Datum *values, bool *nulls, int column)
 {
 	JsonbContainer *end;
 	NbmText		id = {NULL, 0};
 	NbmText		port = {NULL, 0};
-	bool		repeated;
 	int			index = -1;
 
 	if (nbm_get_container(link, name, false, &end))
@@ -258,10 +257,10 @@ put_end(const NbmLayout *layout, JsonbContainer *link, const char *name,
 		nbm_get_string(end, "portID", &port);
 	}
 	if (id.str != NULL)
-		index = nbm_find_id(layout, id, &repeated);
+		index = nbm_names_find_id(names, id);
 	nulls[column] = index < 0;
 	if (index >= 0)
-		values[column] = Int32GetDatum(layout->items[index].key);
+		values[column] = Int32GetDatum(names->layout->items[index].key);
 	put_text(values, nulls, column + 1, id);
 	put_text(values, nulls, column + 2, port);
 }
@@ -278,8 +277,10 @@ nbm_workflow_links(PG_FUNCTION_ARGS)
 	JsonbContainer *envelope = &nbm_bodies_get(open.bodies,
 											   layout->envelope)->root;
 	JsonbContainer *links = NULL;
+	NbmNames	names;
 	int			count = 0;
 
+	nbm_names_open(layout, &names);
 	if (nbm_get_container(envelope, "links", true, &links))
 		count = JsonContainerSize(links);
 	for (int i = 0; i < count; i++)
@@ -295,8 +296,8 @@ nbm_workflow_links(PG_FUNCTION_ARGS)
 			continue;
 		nbm_get_string(link.val.binary.data, "linkID", &id);
 		put_text(values, nulls, 0, id);
-		put_end(layout, link.val.binary.data, "source", values, nulls, 1);
-		put_end(layout, link.val.binary.data, "target", values, nulls, 4);
+		put_end(&names, link.val.binary.data, "source", values, nulls, 1);
+		put_end(&names, link.val.binary.data, "target", values, nulls, 4);
 		tuplestore_putvalues(open.result->setResult, open.result->setDesc,
 							 values, nulls);
 	}

@@ -17,6 +17,7 @@
 #include "args.h"
 #include "compat.h"
 #include "mapping.h"
+#include "names.h"
 
 PG_FUNCTION_INFO_V1(nbm_mapping_put);
 

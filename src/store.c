@@ -169,8 +169,8 @@ static const StoreQuery queries[QUERIES] =
 		3, {INT8OID, INT4OID, INT4ARRAYOID}
 	},
 	[Q_KEEP] = {
-		"SELECT 1 FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
-		" FOR KEY SHARE",
+		"UPDATE notebook_migrate.%1$s_head SET version = version"
+		" WHERE %1$s_id" EQ "$1 RETURNING version",
 		1, {INT8OID}
 	},
 	[Q_VERSIONS] = {
@@ -261,10 +261,14 @@ static const StoreQuery queries[QUERIES] =
 		2, {INT8OID, INT8OID}
 	},
 	[Q_MAPPED_PAIRS] = {
-		"SELECT DISTINCT notebook_id, workflow_id"
-		" FROM notebook_migrate.mapping"
-		" WHERE ($1 IS NULL OR notebook_id" EQ "$1)"
-		" AND ($2 IS NULL OR workflow_id" EQ "$2) ORDER BY 1, 2",
+		"SELECT DISTINCT m.notebook_id, m.workflow_id"
+		" FROM notebook_migrate.mapping m"
+		" JOIN notebook_migrate.notebook_head n"
+		" ON n.notebook_id" EQ "m.notebook_id"
+		" JOIN notebook_migrate.workflow_head w"
+		" ON w.workflow_id" EQ "m.workflow_id"
+		" WHERE ($1 IS NULL OR m.notebook_id" EQ "$1)"
+		" AND ($2 IS NULL OR m.workflow_id" EQ "$2) ORDER BY 1, 2",
 		2, {INT8OID, INT8OID}
 	},
 	[Q_IDS] = {
@@ -409,6 +413,9 @@ read_head(const NbmStore *store, QueryId query, NbmHead *head)
 	head->created_at = DatumGetTimestampTz(column(0, 3, NULL));
 	head->updated_at = DatumGetTimestampTz(column(0, 4, NULL));
 	SPI_freetuptable(SPI_tuptable);
+	if (head->version < 1 || head->next_key < 1 ||
+		head->next_key > NBM_MAX_KEY + 1)
+		damaged(store, "the head");
 }
 
 /* Reads the head row; raises 02000 where there is none. */
@@ -459,7 +466,10 @@ nbm_store_create(const NbmKind *kind, const int64 *id, const char *name,
 	return DatumGetInt64(column(0, 1, NULL));
 }
 
-/* Keeps the document from being deleted until the end of the transaction. */
+/*
+ * Keeps the document from being deleted until the end of the transaction, and
+ * after it by transactions that do not see what was done.
+ */
 void
 nbm_store_keep(const NbmStore *store)
 {
@@ -482,13 +492,16 @@ nbm_store_rename(const NbmStore *store, const char *name, TimestampTz at)
 	run(store, Q_RENAME, values, name ? NULL : " n ");
 }
 
-/* Deletes a document; the trigger on its head row deletes the rest. */
-void
+/*
+ * Deletes a document; the trigger on its head row deletes the rest.  False
+ * where it is gone already.
+ */
+bool
 nbm_store_delete(const NbmStore *store)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
 
-	run(store, Q_DELETE_HEAD, values, NULL);
+	return run(store, Q_DELETE_HEAD, values, NULL) > 0;
 }
 
 /* Deletes the versions, parts and mappings of a document. */
@@ -1057,12 +1070,28 @@ part_cmp(const void *a, const void *b)
 }
 
 /*
- * Looks which of the parts, sorted by id, the store has already.  A part
- * whose id another digest has gets the next one; true where that happened, so
- * that the caller must sort and look again.
+ * Marks those of the parts, sorted by id, that are there twice.  A part whose
+ * id another digest has gets the next one; true where that happened, so that
+ * the caller must sort and look again.
  */
 static bool
-find_parts(const NbmStore *store, NbmPart **sorted, int count, bool *found)
+find_repeated(NbmPart **sorted, int count, bool *found)
+{
+	for (int i = 0; i < count; i++)
+	{
+		found[i] = i > 0 && part_cmp(&sorted[i - 1], &sorted[i]) == 0;
+		if (i > 0 && !found[i] && sorted[i - 1]->id == sorted[i]->id)
+		{
+			sorted[i]->id++;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The same for the parts that the store has already. */
+static bool
+find_stored(const NbmStore *store, NbmPart **sorted, int count, bool *found)
 {
 	uint64	   *ids = palloc_array(uint64, Max(count, 1));
 	bool		moved = false;
@@ -1070,15 +1099,7 @@ find_parts(const NbmStore *store, NbmPart **sorted, int count, bool *found)
 	uint64		rows;
 
 	for (int i = 0; i < count; i++)
-	{
 		ids[i] = sorted[i]->id;
-		found[i] = i > 0 && part_cmp(&sorted[i - 1], &sorted[i]) == 0;
-		if (i > 0 && !found[i] && sorted[i - 1]->id == ids[i])
-		{
-			sorted[i]->id++;
-			return true;
-		}
-	}
 	values[0] = Int64GetDatum(store->id);
 	values[1] = ids_datum(ids, count);
 	rows = run(store, Q_DIGESTS, values, NULL);
@@ -1102,7 +1123,8 @@ find_parts(const NbmStore *store, NbmPart **sorted, int count, bool *found)
 		for (; low < count && ids[low] == id; low++)
 		{
 			found[low] = true;
-			if (memcmp(sorted[low]->digest, digest, NBM_DIGEST_LEN) == 0)
+			if (sorted[low]->id != id ||
+				memcmp(sorted[low]->digest, digest, NBM_DIGEST_LEN) == 0)
 				continue;
 			sorted[low]->id++;
 			moved = true;
@@ -1114,10 +1136,13 @@ find_parts(const NbmStore *store, NbmPart **sorted, int count, bool *found)
 
 /*
  * Stores those of the parts that the document has not yet.  A part's id may
- * change: read it afterwards.  The caller holds the head's lock.
+ * change: read it afterwards.  The caller holds the head's lock.  A document
+ * that is new has none yet, and is not asked: an older snapshot could still
+ * see those of a deleted one.
  */
 void
-nbm_store_add_parts(const NbmStore *store, NbmPart *parts, int count)
+nbm_store_add_parts(const NbmStore *store, NbmPart *parts, int count,
+					bool is_new)
 {
 	NbmPart   **sorted = palloc_array(NbmPart *, Max(count, 1));
 	bool	   *found = palloc_array(bool, Max(count, 1));
@@ -1135,7 +1160,8 @@ nbm_store_add_parts(const NbmStore *store, NbmPart *parts, int count)
 					 errmsg("too many parts of %s " INT64_FORMAT " share one id",
 							store->kind->name, store->id)));
 		qsort(sorted, count, sizeof(NbmPart *), part_cmp);
-	} while (find_parts(store, sorted, count, found));
+	} while (find_repeated(sorted, count, found) ||
+			 (!is_new && find_stored(store, sorted, count, found)));
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

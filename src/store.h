@@ -92,7 +92,7 @@ extern int64 nbm_store_create(const NbmKind *kind, const int64 *id,
 extern void nbm_store_keep(const NbmStore *store);
 extern void nbm_store_rename(const NbmStore *store, const char *name,
 							 TimestampTz at);
-extern void nbm_store_delete(const NbmStore *store);
+extern bool nbm_store_delete(const NbmStore *store);
 extern void nbm_store_delete_contents(const NbmStore *store);
 extern bool nbm_store_is_deleting(void);
 
@@ -119,7 +119,7 @@ extern void nbm_store_add_version(const NbmStore *store,
 								  NbmNewVersion *version);
 
 extern void nbm_store_add_parts(const NbmStore *store, NbmPart *parts,
-								int count);
+								int count, bool is_new);
 extern NbmBodies *nbm_bodies_create(void);
 extern void nbm_bodies_want(NbmBodies *bodies, uint64 part);
 extern void nbm_bodies_want_layout(NbmBodies *bodies,

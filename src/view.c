@@ -196,6 +196,21 @@ check_kept(TriggerData *trigger, int number, int len)
 				 errhint("Only content and name can be.")));
 }
 
+/*
+ * Raises 40001 where the row was read of another document, which had the same
+ * id and was deleted since.
+ */
+static void
+check_same_document(const NbmStore *store, const NbmHead *head,
+					TimestampTz created_at)
+{
+	if (head->created_at != created_at)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("%s " INT64_FORMAT " was deleted and made anew",
+						store->kind->name, store->id)));
+}
+
 /* UPDATE of the view: a new version, a new name, or both. */
 static HeapTuple
 update_row(const NbmKind *kind, TriggerData *trigger,
@@ -209,6 +224,8 @@ update_row(const NbmKind *kind, TriggerData *trigger,
 	Datum		id = SPI_getbinval(trigger->tg_trigtuple, desc, columns->id,
 								   &is_null);
 	NbmStore	store = {kind, DatumGetInt64(id), false};
+	Datum		created_at = SPI_getbinval(trigger->tg_trigtuple, desc,
+										   columns->created_at, &is_null);
 	int32		expected = DatumGetInt32(version);
 	bool		same_content;
 	bool		same_name;
@@ -230,7 +247,7 @@ update_row(const NbmKind *kind, TriggerData *trigger,
 		NbmHead		now;
 
 		nbm_store_lock(&store, &now);
-		head = now.version;
+		check_same_document(&store, &now, DatumGetTimestampTz(created_at));
 		at = Max(GetCurrentTimestamp(), now.updated_at);
 	}
 	else
@@ -238,6 +255,8 @@ update_row(const NbmKind *kind, TriggerData *trigger,
 		NbmCommit	commit;
 
 		nbm_commit_begin(&commit, &store, &expected, NULL);
+		check_same_document(&store, &commit.head,
+							DatumGetTimestampTz(created_at));
 		head = nbm_commit_document(&commit, get_content(row, desc, columns),
 								   get_content(trigger->tg_trigtuple, desc,
 											   columns));
@@ -249,7 +268,10 @@ update_row(const NbmKind *kind, TriggerData *trigger,
 	return written_row(row, desc, columns, store.id, head, NULL, at);
 }
 
-/* DELETE FROM the view: the document with its whole history. */
+/*
+ * DELETE FROM the view: the document with its whole history.  NULL where it is
+ * gone already, which is how a trigger says that it did nothing.
+ */
 static HeapTuple
 delete_row(const NbmKind *kind, TriggerData *trigger,
 		   const ViewColumns *columns)
@@ -259,11 +281,12 @@ delete_row(const NbmKind *kind, TriggerData *trigger,
 								   RelationGetDescr(trigger->tg_relation),
 								   columns->id, &is_null);
 	NbmStore	store = {kind, DatumGetInt64(id), false};
+	bool		is_there;
 	int			level = nbm_store_begin();
 
-	nbm_store_delete(&store);
+	is_there = nbm_store_delete(&store);
 	nbm_store_end(level);
-	return trigger->tg_trigtuple;
+	return is_there ? trigger->tg_trigtuple : NULL;
 }
 
 /* The INSTEAD OF trigger of the views notebook and workflow. */

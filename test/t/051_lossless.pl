@@ -7,7 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @seed = defined $ENV{NBM_SEED} ? ($ENV{NBM_SEED}) : (1 .. 10);
+my @seed = defined $ENV{NBM_SEED} ? ($ENV{NBM_SEED}) : (1 .. 20);
 my $saves = 60;
 
 sub pick { return $_[ rand @_ ]; }
@@ -72,7 +72,7 @@ sub change
 # store's business.
 sub is_text { my $v = shift; return !defined $v || (ref $v eq 'ARRAY' ? !grep({ ref $_ || !/^"/ } @$v) : !ref $v && $v =~ /^"/); }
 sub is_list { my ($v, $check) = @_; return ref $v eq 'ARRAY' && !grep { ref $_ ne 'HASH' || !$check->($_) } @$v; }
-sub is_type { my $v = shift; return !defined $v || (!ref $v && $v =~ /^(?:"|null$)/); }
+sub is_type { my $v = shift; return !defined $v || (!ref $v && $v =~ /^"/); }
 sub is_cell { return is_text($_[0]{source}) && is_text($_[0]{input}) && is_type($_[0]{cell_type}); }
 sub sound
 {
