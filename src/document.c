@@ -80,7 +80,7 @@ value_kind(const JsonbValue *value)
 
 /* The JSON path of an item, or of the item that a caller brings. */
 static const char *
-path_of(const NbmWhere * where)
+path_of(const NbmWhere *where)
 {
 	return where->doc == NULL ? where->path :
 		nbm_document_path(where->doc, where->index);
@@ -215,7 +215,7 @@ nbm_document_depth(const NbmDocument *doc)
 
 /* Raises 54000 where a container that lies depth levels down goes too deep. */
 void
-nbm_check_depth(JsonbContainer *container, int depth, const NbmWhere * where)
+nbm_check_depth(JsonbContainer *container, int depth, const NbmWhere *where)
 {
 	if (nbm_depth(container, NBM_MAX_DEPTH - depth) > NBM_MAX_DEPTH - depth)
 		ereport(ERROR,
@@ -425,7 +425,7 @@ split_outputs(JsonbContainer *cell, NbmSplit *split)
 
 /* Checks a cell's source: absent, a string, or an array of strings. */
 static void
-check_source(JsonbContainer *cell, const NbmWhere * where)
+check_source(JsonbContainer *cell, const NbmWhere *where)
 {
 	static const char *const names[] = {"source", "input"};
 
@@ -452,7 +452,7 @@ check_source(JsonbContainer *cell, const NbmWhere * where)
 
 /* Raises 22023 where a member is there but no string. */
 static void
-check_string(JsonbContainer *object, const char *name, const NbmWhere * where)
+check_string(JsonbContainer *object, const char *name, const NbmWhere *where)
 {
 	JsonbValue	value;
 
@@ -507,7 +507,7 @@ split_core(const NbmKind *kind, JsonbContainer *object, NbmSplit *split)
  */
 void
 nbm_item_split(const NbmKind *kind, const JsonbValue *value,
-			   const NbmWhere * where, int depth, NbmSplit *split)
+			   const NbmWhere *where, int depth, NbmSplit *split)
 {
 	JsonbContainer *object;
 	JsonbContainer *metadata;

@@ -40,7 +40,7 @@ typedef struct NbmWhere
 	const NbmDocument *doc;		/* NULL: path says it */
 	int			index;
 	const char *path;
-}			NbmWhere;
+} NbmWhere;
 
 /*
  * An item taken apart.  The bodies point into the document, or to new memory
@@ -63,10 +63,10 @@ extern void nbm_document_open(const NbmKind *kind, Jsonb *content,
 extern Jsonb *nbm_document_envelope(const NbmDocument *doc);
 extern char *nbm_document_path(const NbmDocument *doc, int item);
 extern void nbm_item_split(const NbmKind *kind, const JsonbValue *item,
-						   const NbmWhere * where, int depth, NbmSplit *split);
+						   const NbmWhere *where, int depth, NbmSplit *split);
 extern int	nbm_document_depth(const NbmDocument *doc);
 extern void nbm_check_depth(JsonbContainer *container, int depth,
-							const NbmWhere * where);
+							const NbmWhere *where);
 extern Jsonb *nbm_document_assemble(const NbmKind *kind,
 									const NbmLayout *layout,
 									NbmBodyLookup lookup, void *arg);

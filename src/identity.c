@@ -55,7 +55,7 @@ typedef struct RemovedEntry
 {
 	uint64		number;			/* its core, or a hash of a generated id */
 	int			index;			/* newest first */
-}			RemovedEntry;
+} RemovedEntry;
 
 /* The items that a document has lost, to be looked up. */
 typedef struct Removed
@@ -66,14 +66,14 @@ typedef struct Removed
 	RemovedEntry *by_id;
 	int			nids;
 	bool	   *is_taken;		/* by key */
-}			Removed;
+} Removed;
 
 /* qsort comparator: by number, newest first. */
 static int
 entry_cmp(const void *a, const void *b)
 {
-	const		RemovedEntry *ea = a;
-	const		RemovedEntry *eb = b;
+	const RemovedEntry *ea = a;
+	const RemovedEntry *eb = b;
 
 	if (ea->number != eb->number)
 		return ea->number < eb->number ? -1 : 1;
@@ -102,7 +102,7 @@ share_id(const NbmItem *a, const NbmItem *b)
 /* Reads what a document has lost and the keys that live. */
 static void
 open_removed(const NbmStore *store, const NbmLayout *parent, int32 next_key,
-			 Removed * removed)
+			 Removed *removed)
 {
 	int			count;
 	bool		is_sound = true;
@@ -147,7 +147,7 @@ open_removed(const NbmStore *store, const NbmLayout *parent, int32 next_key,
  * asked for, or shares an id, or both; NULL where there is none.
  */
 static const NbmItem *
-look_up(const Removed * removed, const RemovedEntry * entries, int count,
+look_up(const Removed *removed, const RemovedEntry *entries, int count,
 		uint64 number, const NbmItem *item, bool core, bool id)
 {
 	int			low = 0;
@@ -176,7 +176,7 @@ look_up(const Removed * removed, const RemovedEntry * entries, int count,
 
 /* Looks a new item up by its ids. */
 static const NbmItem *
-look_up_id(const Removed * removed, const NbmItem *item, bool core)
+look_up_id(const Removed *removed, const NbmItem *item, bool core)
 {
 	for (int i = 0; i < NBM_IDS; i++)
 	{

@@ -48,7 +48,7 @@ wrong_shape(const char *path, const char *must)
 static int32
 resolve(Parse *parse, const NbmKind *kind, const JsonbValue *name)
 {
-	const		NbmNames *names = kind == &nbm_notebook ? &parse->cells :
+	const NbmNames *names = kind == &nbm_notebook ? &parse->cells :
 	&parse->operators;
 	const char *why;
 	int			index = nbm_names_find(names, name, &why);
@@ -293,7 +293,7 @@ parse_link(Parse *parse, const JsonbValue *value, const char *path,
 
 /* The name of an item by its key, as it is shown in messages. */
 static char *
-name_of_key(const NbmNames * names, const NbmText *shown, int32 key)
+name_of_key(const NbmNames *names, const NbmText *shown, int32 key)
 {
 	JsonbValue	name;
 

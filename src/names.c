@@ -26,7 +26,7 @@ typedef struct NbmName
 	NbmText		name;
 	int			index;			/* of the item */
 	bool		is_key;
-}			NbmName;
+} NbmName;
 
 /* qsort comparator of names. */
 static int
@@ -74,7 +74,7 @@ parse_key(NbmText name, int32 *key)
  * n log n once, log n each.
  */
 void
-nbm_names_open(const NbmLayout *layout, NbmNames * names)
+nbm_names_open(const NbmLayout *layout, NbmNames *names)
 {
 	names->layout = layout;
 	names->by_key = nbm_layout_index(layout, &names->max_key);
@@ -102,7 +102,7 @@ nbm_names_open(const NbmLayout *layout, NbmNames * names)
 
 /* The first of the sorted names that is not before this one. */
 static int
-first_name(const NbmNames * names, NbmText name)
+first_name(const NbmNames *names, NbmText name)
 {
 	int			low = 0;
 	int			high = names->count;
@@ -124,7 +124,7 @@ first_name(const NbmNames * names, NbmText name)
  * several: *why then says, without a subject, why not.
  */
 int
-nbm_names_find(const NbmNames * names, const JsonbValue *name, const char **why)
+nbm_names_find(const NbmNames *names, const JsonbValue *name, const char **why)
 {
 	int			found = -1;
 	int32		key;
@@ -162,7 +162,7 @@ nbm_shown_name(const JsonbValue *name)
 
 /* The first item with an id; -1 where none has it. */
 int
-nbm_names_find_id(const NbmNames * names, NbmText id)
+nbm_names_find_id(const NbmNames *names, NbmText id)
 {
 	int			found = -1;
 

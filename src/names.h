@@ -15,13 +15,13 @@ typedef struct NbmNames
 	int			count;
 	int		   *by_key;
 	int32		max_key;
-}			NbmNames;
+} NbmNames;
 
-extern void nbm_names_open(const NbmLayout *layout, NbmNames * names);
-extern int	nbm_names_find(const NbmNames * names, const JsonbValue *name,
+extern void nbm_names_open(const NbmLayout *layout, NbmNames *names);
+extern int	nbm_names_find(const NbmNames *names, const JsonbValue *name,
 						   const char **why);
 extern char *nbm_shown_name(const JsonbValue *name);
-extern int	nbm_names_find_id(const NbmNames * names, NbmText id);
+extern int	nbm_names_find_id(const NbmNames *names, NbmText id);
 extern NbmText *nbm_item_names(const NbmLayout *layout);
 extern int	nbm_find_named(const NbmItem *first, Size stride, int count,
 						   const JsonbValue *name, const char **why);

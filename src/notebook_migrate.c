@@ -9,8 +9,10 @@
  *		edit, commit	making versions
  *		compare			what changed between versions
  *		identity		which key an item gets
- *		store			the tables
- *		document, match, layout, part, jsonb_bytes		plain algorithms
+ *		verify			is everything as it was stored?
+ *		recent			the document that this session saved last
+ *		store, query	the tables
+ *		document, names, match, layout, part, jsonb_bytes	plain algorithms
  */
 #include "postgres.h"
 

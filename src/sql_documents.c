@@ -16,25 +16,40 @@
 #include "edit.h"
 #include "names.h"
 
-/* notebook_commit(id, content, message, expected_version) -> version */
+/* Makes a version out of argument 1, in the way of a function. */
 static Datum
-commit(FunctionCallInfo fcinfo, const NbmKind *kind)
+write_version(FunctionCallInfo fcinfo, const NbmKind *kind, const char *name,
+			  int32 (*write) (NbmCommit *work, Jsonb *value))
 {
 	NbmStore	store = nbm_arg_store(fcinfo, kind, 0, false);
-	Jsonb	   *content;
+	Jsonb	   *value;
 	NbmCommit	work;
 	int32		space;
 	int32		version;
 	int			level;
 
-	nbm_require_arg(fcinfo, 1, "content");
-	content = PG_GETARG_JSONB_P(1);
+	nbm_require_arg(fcinfo, 1, name);
+	value = PG_GETARG_JSONB_P(1);
 	level = nbm_store_begin();
 	nbm_commit_begin(&work, &store, nbm_arg_expected(fcinfo, 3, &space),
 					 nbm_arg_text(fcinfo, 2));
-	version = nbm_commit_document(&work, content, NULL);
+	version = write(&work, value);
 	nbm_store_end(level);
 	PG_RETURN_INT32(version);
+}
+
+/* Makes a version of a whole document; the head is read. */
+static int32
+write_document(NbmCommit *work, Jsonb *content)
+{
+	return nbm_commit_document(work, content, NULL);
+}
+
+/* notebook_commit(id, content, message, expected_version) -> version */
+static Datum
+commit(FunctionCallInfo fcinfo, const NbmKind *kind)
+{
+	return write_version(fcinfo, kind, "content", write_document);
 }
 
 NBM_FOR_BOTH_KINDS(commit);
@@ -43,21 +58,7 @@ NBM_FOR_BOTH_KINDS(commit);
 static Datum
 edit(FunctionCallInfo fcinfo, const NbmKind *kind)
 {
-	NbmStore	store = nbm_arg_store(fcinfo, kind, 0, false);
-	Jsonb	   *edits;
-	NbmCommit	work;
-	int32		space;
-	int32		version;
-	int			level;
-
-	nbm_require_arg(fcinfo, 1, "edits");
-	edits = PG_GETARG_JSONB_P(1);
-	level = nbm_store_begin();
-	nbm_commit_begin(&work, &store, nbm_arg_expected(fcinfo, 3, &space),
-					 nbm_arg_text(fcinfo, 2));
-	version = nbm_commit_edits(&work, edits);
-	nbm_store_end(level);
-	PG_RETURN_INT32(version);
+	return write_version(fcinfo, kind, "edits", nbm_commit_edits);
 }
 
 NBM_FOR_BOTH_KINDS(edit);
@@ -243,7 +244,7 @@ nbm_workflow_operators(PG_FUNCTION_ARGS)
 
 /* The three columns of one end of a link: key, id, port. */
 static void
-put_end(const NbmNames * names, JsonbContainer *link, const char *name,
+put_end(const NbmNames *names, JsonbContainer *link, const char *name,
 		Datum *values, bool *nulls, int column)
 {
 	JsonbContainer *end;

@@ -1,18 +1,11 @@
 /*
  * store.c
- *		The store's tables: the only room that knows them.
+ *		The store's tables: heads, versions, parts, removed items, mappings.
  *
- * Everything goes through SPI with the caller's rights, so that grants and
- * row-level security hold.  Texts are qualified throughout; plans are
- * prepared once a backend and kept, as generic plans, and index scans are
- * preferred while they are planned: a plan made on a nearly empty table must
- * not scan it when it has grown.
- *
- * Between nbm_store_begin() and nbm_store_end() memory is SPI's, and is
- * freed at the end; results that outlive it are allocated by the caller in a
- * context of its own.  Writers hold the lock on the document's head row from
- * nbm_store_lock() to the end of their transaction; so what they read of the
- * document afterwards does not change under them.
+ * The only room, with query.c, that knows the tables.  Writers hold the lock
+ * on the document's head row from nbm_store_lock() to the end of their
+ * transaction; so what they read of the document afterwards does not change
+ * under them.
  */
 #include "postgres.h"
 
@@ -20,15 +13,14 @@
 #include "access/toast_internals.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "query.h"
 #include "store.h"
 
 /* Bodies from this size on, and too small for TOAST, are compressed here. */
@@ -37,293 +29,17 @@
 /* Rows fetched from a cursor at a time. */
 #define FETCH_ROWS 64
 
-#define EQ " OPERATOR(pg_catalog.=) "
-#define LE " OPERATOR(pg_catalog.<=) "
-
-typedef enum QueryId
-{
-	Q_HEAD,
-	Q_LOCK,
-	Q_CREATE,
-	Q_CREATE_WITH_ID,
-	Q_ADVANCE,
-	Q_RENAME,
-	Q_DELETE_HEAD,
-	Q_DELETE_VERSIONS,
-	Q_DELETE_PARTS,
-	Q_DELETE_REMOVED,
-	Q_DELETE_MAPPINGS,
-	Q_VERSION_AT,
-	Q_VERSION,
-	Q_EQUAL_VERSIONS,
-	Q_KEEP,
-	Q_VERSIONS,
-	Q_ADD_VERSION,
-	Q_VERSION_ROWS,
-	Q_PARTS,
-	Q_DIGESTS,
-	Q_ADD_PART,
-	Q_ALL_PARTS,
-	Q_REMOVED,
-	Q_ADD_REMOVED,
-	Q_REMOVED_ROWS,
-	Q_NEXT_MAPPING,
-	Q_ADD_MAPPING,
-	Q_MAPPING_ROWS,
-	Q_MAPPINGS,
-	Q_MAPPING_CONTENT,
-	Q_MAPPED_PAIRS,
-	Q_IDS,
-	QUERIES
-} QueryId;
-
-#define MAX_ARGS 18
-
-typedef struct StoreQuery
-{
-	const char *text;			/* %1$s: kind, %2$s: item */
-	int			nargs;
-	Oid			types[MAX_ARGS];
-} StoreQuery;
-
-/* The same texts serve both kinds of document. */
-static const StoreQuery queries[QUERIES] =
-{
-	[Q_HEAD] = {
-		"SELECT version, next_key, created_at, updated_at"
-		" FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1",
-		1, {INT8OID}
-	},
-	[Q_LOCK] = {
-		"SELECT version, next_key, created_at, updated_at"
-		" FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
-		" FOR NO KEY UPDATE",
-		1, {INT8OID}
-	},
-	[Q_CREATE] = {
-		"INSERT INTO notebook_migrate.%1$s_head"
-		" (name, version, next_key, created_at, updated_at)"
-		" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
-		" RETURNING %1$s_id",
-		5, {TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	},
-	[Q_CREATE_WITH_ID] = {
-		"INSERT INTO notebook_migrate.%1$s_head"
-		" (name, version, next_key, created_at, updated_at, %1$s_id)"
-		" VALUES ($1, $2, $3, $4, $5, $6)",
-		6, {TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
-	},
-	[Q_ADVANCE] = {
-		"UPDATE notebook_migrate.%1$s_head"
-		" SET version = $2, next_key = $3, updated_at = $4"
-		" WHERE %1$s_id" EQ "$1",
-		4, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID}
-	},
-	[Q_RENAME] = {
-		"UPDATE notebook_migrate.%1$s_head SET name = $2, updated_at = $3"
-		" WHERE %1$s_id" EQ "$1",
-		3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
-	},
-	[Q_DELETE_HEAD] = {
-		"DELETE FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1",
-		1, {INT8OID}
-	},
-	[Q_DELETE_VERSIONS] = {
-		"DELETE FROM notebook_migrate.%1$s_version WHERE %1$s_id" EQ "$1",
-		1, {INT8OID}
-	},
-	[Q_DELETE_PARTS] = {
-		"DELETE FROM notebook_migrate.%1$s_part WHERE %1$s_id" EQ "$1",
-		1, {INT8OID}
-	},
-	[Q_DELETE_REMOVED] = {
-		"DELETE FROM notebook_migrate.%1$s_removed WHERE %1$s_id" EQ "$1",
-		1, {INT8OID}
-	},
-	[Q_DELETE_MAPPINGS] = {
-		"DELETE FROM notebook_migrate.mapping WHERE %1$s_id" EQ "$1",
-		1, {INT8OID}
-	},
-	[Q_VERSION_AT] = {
-		"SELECT version FROM notebook_migrate.%1$s_version"
-		" WHERE %1$s_id" EQ "$1 AND created_at" LE "$2"
-		" ORDER BY version DESC LIMIT 1",
-		2, {INT8OID, TIMESTAMPTZOID}
-	},
-	[Q_VERSION] = {
-		"SELECT v.version, v.keyframe, v.digest, v.layout_bytes, k.layout_bytes"
-		" FROM notebook_migrate.%1$s_version v"
-		" LEFT JOIN notebook_migrate.%1$s_version k"
-		" ON k.%1$s_id" EQ "$1 AND k.version" EQ "v.keyframe"
-		" AND v.keyframe OPERATOR(pg_catalog.<>) v.version"
-		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "$2",
-		2, {INT8OID, INT4OID}
-	},
-	[Q_EQUAL_VERSIONS] = {
-		"SELECT v.version FROM pg_catalog.unnest($3) AS a(version),"
-		" LATERAL (SELECT version, digest FROM notebook_migrate.%1$s_version"
-		" WHERE %1$s_id" EQ "$1 AND version" EQ "a.version OFFSET 0) v"
-		" WHERE v.digest" EQ "(SELECT digest"
-		" FROM notebook_migrate.%1$s_version WHERE %1$s_id" EQ "$1"
-		" AND version" EQ "$2)",
-		3, {INT8OID, INT4OID, INT4ARRAYOID}
-	},
-	[Q_KEEP] = {
-		"UPDATE notebook_migrate.%1$s_head SET version = version"
-		" WHERE %1$s_id" EQ "$1 RETURNING version",
-		1, {INT8OID}
-	},
-	[Q_VERSIONS] = {
-		"SELECT version, keyframe, digest, layout_bytes"
-		" FROM notebook_migrate.%1$s_version WHERE %1$s_id" EQ "$1"
-		" ORDER BY version",
-		1, {INT8OID}
-	},
-	[Q_ADD_VERSION] = {
-		"INSERT INTO notebook_migrate.%1$s_version VALUES"
-		" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-		" $13, $14, $15, $16, $17)",
-		17, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
-			INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID,
-		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, INT8OID}
-	},
-	[Q_VERSION_ROWS] = {
-		"SELECT v.* FROM notebook_migrate.%1$s_version v"
-		" WHERE v.%1$s_id" EQ "$1 ORDER BY v.version",
-		1, {INT8OID}
-	},
-	[Q_MAPPING_ROWS] = {
-		"SELECT m.* FROM notebook_migrate.mapping m"
-		" WHERE m.%1$s_id" EQ "$1 ORDER BY m.mapping_id",
-		1, {INT8OID}
-	},
-	[Q_REMOVED_ROWS] = {
-		"SELECT %2$s_key, version, item FROM notebook_migrate.%1$s_removed"
-		" WHERE %1$s_id" EQ "$1 ORDER BY version, %2$s_key",
-		1, {INT8OID}
-	},
-	[Q_PARTS] = {
-		"SELECT p.* FROM pg_catalog.unnest($2) AS w(part_id),"
-		" LATERAL (SELECT part_id, body, bytes FROM notebook_migrate.%1$s_part"
-		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "w.part_id OFFSET 0) p",
-		2, {INT8OID, INT8ARRAYOID}
-	},
-	[Q_DIGESTS] = {
-		"SELECT p.* FROM pg_catalog.unnest($2) AS w(part_id),"
-		" LATERAL (SELECT part_id, digest FROM notebook_migrate.%1$s_part"
-		" WHERE %1$s_id" EQ "$1 AND part_id" EQ "w.part_id OFFSET 0) p",
-		2, {INT8OID, INT8ARRAYOID}
-	},
-	[Q_ADD_PART] = {
-		"INSERT INTO notebook_migrate.%1$s_part"
-		" (%1$s_id, part_id, digest, body, bytes) VALUES ($1, $2, $3, $4, $5)",
-		5, {INT8OID, INT8OID, BYTEAOID, JSONBOID, BYTEAOID}
-	},
-	[Q_ALL_PARTS] = {
-		"SELECT part_id, digest, body, bytes"
-		" FROM notebook_migrate.%1$s_part WHERE %1$s_id" EQ "$1"
-		" ORDER BY part_id",
-		1, {INT8OID}
-	},
-	[Q_REMOVED] = {
-		"SELECT item FROM notebook_migrate.%1$s_removed WHERE %1$s_id" EQ "$1"
-		" ORDER BY version DESC, %2$s_key",
-		1, {INT8OID}
-	},
-	[Q_ADD_REMOVED] = {
-		"INSERT INTO notebook_migrate.%1$s_removed"
-		" (%1$s_id, %2$s_key, version, item) VALUES ($1, $2, $3, $4)",
-		4, {INT8OID, INT4OID, INT4OID, BYTEAOID}
-	},
-	[Q_NEXT_MAPPING] = {
-		"UPDATE notebook_migrate.notebook_head"
-		" SET next_mapping = next_mapping OPERATOR(pg_catalog.+) 1"
-		" WHERE notebook_id" EQ "$1"
-		" RETURNING next_mapping OPERATOR(pg_catalog.-) 1",
-		1, {INT8OID}
-	},
-	[Q_ADD_MAPPING] = {
-		"INSERT INTO notebook_migrate.mapping VALUES"
-		" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		10, {INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID,
-		TEXTOID, TEXTOID, JSONBOID, INT8OID}
-	},
-	[Q_MAPPINGS] = {
-		"SELECT mapping_id, notebook_version, workflow_version"
-		" FROM notebook_migrate.mapping"
-		" WHERE notebook_id" EQ "$1 AND workflow_id" EQ "$2"
-		" ORDER BY mapping_id DESC",
-		2, {INT8OID, INT8OID}
-	},
-	[Q_MAPPING_CONTENT] = {
-		"SELECT content FROM notebook_migrate.mapping"
-		" WHERE notebook_id" EQ "$1 AND mapping_id" EQ "$2",
-		2, {INT8OID, INT8OID}
-	},
-	[Q_MAPPED_PAIRS] = {
-		"SELECT DISTINCT m.notebook_id, m.workflow_id"
-		" FROM notebook_migrate.mapping m"
-		" JOIN notebook_migrate.notebook_head n"
-		" ON n.notebook_id" EQ "m.notebook_id"
-		" JOIN notebook_migrate.workflow_head w"
-		" ON w.workflow_id" EQ "m.workflow_id"
-		" WHERE ($1 IS NULL OR m.notebook_id" EQ "$1)"
-		" AND ($2 IS NULL OR m.workflow_id" EQ "$2) ORDER BY 1, 2",
-		2, {INT8OID, INT8OID}
-	},
-	[Q_IDS] = {
-		"SELECT %1$s_id FROM notebook_migrate.%1$s_head"
-		" WHERE $1 IS NULL OR %1$s_id" EQ "$1 ORDER BY 1",
-		1, {INT8OID}
-	},
-};
-
-static SPIPlanPtr plans[NBM_KINDS][QUERIES];
-
-/*
- * Ways of running a query that grow with the tables, not with what is asked:
- * off while our plans are made.  (Where a list of ids is looked up, OFFSET 0
- * keeps the planner from turning the look-up round.)
- */
-static const char *const plan_settings[] = {
-	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
-	"enable_mergejoin", "enable_material"
-};
-
 /* Is this backend deleting a document's history with the document? */
 static bool deleting = false;
 
 /* The setting notebook_migrate.author; empty: session_user. */
 char	   *nbm_author = NULL;
 
-/*
- * Opens the store for a call: SPI, a search path that nobody can set traps
- * in, and index scans preferred.  Returns what nbm_store_end() takes; on
- * error the end of the (sub)transaction undoes it all.
- */
-int
-nbm_store_begin(void)
+/* Runs a query for a store. */
+static uint64
+run(const NbmStore *store, NbmQuery id, Datum *values, const char *nulls)
 {
-	int			level = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	for (int i = 0; i < lengthof(plan_settings); i++)
-		(void) set_config_option(plan_settings[i], "off",
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	return level;
-}
-
-/* Closes the store; memory allocated since it was opened is freed. */
-void
-nbm_store_end(int guc_level)
-{
-	SPI_finish();
-	AtEOXact_GUC(false, guc_level);
+	return nbm_query_run(store->kind, id, values, nulls, store->read_only);
 }
 
 /* Raises 02000: there is no such document. */
@@ -334,59 +50,6 @@ nbm_store_no_document(const NbmStore *store)
 			(errcode(ERRCODE_NO_DATA),
 			 errmsg("%s " INT64_FORMAT " does not exist",
 					store->kind->name, store->id)));
-}
-
-/* The kept plan of a query, prepared at first use. */
-static SPIPlanPtr
-plan_of(const NbmKind *kind, QueryId id)
-{
-	const StoreQuery *query = &queries[id];
-	SPIPlanPtr *plan = &plans[kind->number][id];
-
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh;
-
-		fresh = SPI_prepare_cursor(psprintf(query->text, kind->name, kind->item),
-								   query->nargs,
-								   (Oid *) query->types,
-								   CURSOR_OPT_GENERIC_PLAN);
-		if (fresh == NULL)
-			elog(ERROR, "could not prepare query %d: %s", id,
-				 SPI_result_code_string(SPI_result));
-		SPI_keepplan(fresh);
-		*plan = fresh;
-	}
-	return *plan;
-}
-
-/* Runs a query; the rows, if any, are in SPI_tuptable. */
-static uint64
-run(const NbmStore *store, QueryId id, Datum *values, const char *nulls)
-{
-	int			result = SPI_execute_plan(plan_of(store->kind, id), values,
-										  nulls, store->read_only, 0);
-
-	if (result < 0)
-		elog(ERROR, "query %d failed: %s", id, SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-/* A column, counted from 1, of a row of the last result. */
-static Datum
-column(uint64 row, int number, bool *is_null)
-{
-	bool		null;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, number, &null);
-
-	if (is_null != NULL)
-		*is_null = null;
-	else if (null)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("unexpected NULL in a table of the store")));
-	return value;
 }
 
 /* Raises XX001: something in the store is not as it was stored. */
@@ -402,16 +65,16 @@ damaged(const NbmStore *store, const char *what)
 
 /* Reads or locks the head row. */
 static void
-read_head(const NbmStore *store, QueryId query, NbmHead *head)
+read_head(const NbmStore *store, NbmQuery query, NbmHead *head)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
 
 	if (run(store, query, values, NULL) == 0)
 		nbm_store_no_document(store);
-	head->version = DatumGetInt32(column(0, 1, NULL));
-	head->next_key = DatumGetInt32(column(0, 2, NULL));
-	head->created_at = DatumGetTimestampTz(column(0, 3, NULL));
-	head->updated_at = DatumGetTimestampTz(column(0, 4, NULL));
+	head->version = DatumGetInt32(nbm_query_column(0, 1, NULL));
+	head->next_key = DatumGetInt32(nbm_query_column(0, 2, NULL));
+	head->created_at = DatumGetTimestampTz(nbm_query_column(0, 3, NULL));
+	head->updated_at = DatumGetTimestampTz(nbm_query_column(0, 4, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	if (head->version < 1 || head->next_key < 1 ||
 		head->next_key > NBM_MAX_KEY + 1)
@@ -463,7 +126,7 @@ nbm_store_create(const NbmKind *kind, const int64 *id, const char *name,
 	/* ids that somebody chose may be in the sequence's way */
 	while (run(&store, Q_CREATE, values, nulls) == 0)
 		CHECK_FOR_INTERRUPTS();
-	return DatumGetInt64(column(0, 1, NULL));
+	return DatumGetInt64(nbm_query_column(0, 1, NULL));
 }
 
 /*
@@ -545,7 +208,7 @@ nbm_store_version_at(const NbmStore *store, TimestampTz at)
 				 errmsg("%s " INT64_FORMAT " has no version at %s",
 						store->kind->name, store->id,
 						timestamptz_to_str(at))));
-	return DatumGetInt32(column(0, 1, NULL));
+	return DatumGetInt32(nbm_query_column(0, 1, NULL));
 }
 
 /* A version as it was asked for: NULL means the head.  Raises 02000. */
@@ -594,7 +257,7 @@ nbm_store_equal_versions(const NbmStore *store, int32 version,
 	rows = run(store, Q_EQUAL_VERSIONS, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int32		found = DatumGetInt32(column(row, 1, NULL));
+		int32		found = DatumGetInt32(nbm_query_column(row, 1, NULL));
 
 		for (int i = 0; i < count; i++)
 			is_equal[i] |= versions[i] == found;
@@ -628,10 +291,10 @@ nbm_store_version(const NbmStore *store, int32 version, NbmVersion *result)
 				 errdetail("Its newest version is %d.", head.version)));
 	}
 	result->version = version;
-	result->keyframe = DatumGetInt32(column(0, 2, NULL));
-	copy_digest(column(0, 3, NULL), result->digest);
-	layout = DatumGetByteaPCopy(column(0, 4, NULL));
-	value = column(0, 5, &is_null);
+	result->keyframe = DatumGetInt32(nbm_query_column(0, 2, NULL));
+	copy_digest(nbm_query_column(0, 3, NULL), result->digest);
+	layout = DatumGetByteaPCopy(nbm_query_column(0, 4, NULL));
+	value = nbm_query_column(0, 5, &is_null);
 	if (is_null && result->keyframe != version)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -697,20 +360,20 @@ read_walked(uint64 row, NbmVersion *version, WalkMemory *keyframes,
 	bool		is_keyframe;
 	bool		is_sound;
 
-	version->version = DatumGetInt32(column(row, 1, NULL));
-	version->keyframe = DatumGetInt32(column(row, 2, NULL));
+	version->version = DatumGetInt32(nbm_query_column(row, 1, NULL));
+	version->keyframe = DatumGetInt32(nbm_query_column(row, 2, NULL));
 	is_keyframe = version->keyframe == version->version;
 	outer = MemoryContextSwitchTo(walk_memory_next(is_keyframe ? keyframes :
 												   deltas));
-	copy_digest(column(row, 3, NULL), version->digest);
+	copy_digest(nbm_query_column(row, 3, NULL), version->digest);
 	if (is_keyframe)
 	{
-		is_sound = nbm_layout_decode(DatumGetByteaPCopy(column(row, 4, NULL)),
+		is_sound = nbm_layout_decode(DatumGetByteaPCopy(nbm_query_column(row, 4, NULL)),
 									 &version->base);
 		version->layout = version->base;
 	}
 	else
-		is_sound = nbm_layout_decode_delta(DatumGetByteaPCopy(column(row, 4, NULL)),
+		is_sound = nbm_layout_decode_delta(DatumGetByteaPCopy(nbm_query_column(row, 4, NULL)),
 										   &version->base, &version->layout);
 	MemoryContextSwitchTo(outer);
 	return is_sound;
@@ -725,7 +388,7 @@ void
 nbm_store_each_version(const NbmStore *store, NbmVersionVisit visit, void *arg)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
-	Portal		portal = SPI_cursor_open(NULL, plan_of(store->kind, Q_VERSIONS),
+	Portal		portal = SPI_cursor_open(NULL, nbm_query_plan(store->kind, Q_VERSIONS),
 										 values, NULL, store->read_only);
 	NbmVersion	version = {0};
 	WalkMemory	keyframes;
@@ -760,7 +423,7 @@ void
 nbm_store_each_part(const NbmStore *store, NbmPartVisit visit, void *arg)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
-	Portal		portal = SPI_cursor_open(NULL, plan_of(store->kind, Q_ALL_PARTS),
+	Portal		portal = SPI_cursor_open(NULL, nbm_query_plan(store->kind, Q_ALL_PARTS),
 										 values, NULL, store->read_only);
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "notebook_migrate part",
@@ -777,10 +440,10 @@ nbm_store_each_part(const NbmStore *store, NbmPartVisit visit, void *arg)
 		SPI_cursor_fetch(portal, true, 1);
 		if (SPI_processed == 0)
 			break;
-		part.id = (uint64) DatumGetInt64(column(0, 1, NULL));
-		copy_digest(column(0, 2, NULL), part.digest);
-		part.body = DatumGetJsonbPCopy(column(0, 3, NULL));
-		bytes = column(0, 4, &no_bytes);
+		part.id = (uint64) DatumGetInt64(nbm_query_column(0, 1, NULL));
+		copy_digest(nbm_query_column(0, 2, NULL), part.digest);
+		part.body = DatumGetJsonbPCopy(nbm_query_column(0, 3, NULL));
+		bytes = nbm_query_column(0, 4, &no_bytes);
 		part.bytes = no_bytes ? NULL : DatumGetByteaPCopy(bytes);
 		SPI_freetuptable(SPI_tuptable);
 		visit(store, &part, arg);
@@ -823,18 +486,20 @@ seal_column(StringInfo buf, Oid type, Datum value)
  * SHA-256 over all its columns but the last, which is the seal.
  */
 static int64
-seal_of(QueryId id, const Datum *values, const char *nulls)
+seal_of(NbmQuery id, const Datum *values, const char *nulls)
 {
 	StringInfoData buf;
 	uint8		digest[NBM_DIGEST_LEN];
+	int			count;
+	const Oid  *types = nbm_query_types(id, &count);
 
 	initStringInfo(&buf);
-	for (int i = 0; i < queries[id].nargs - 1; i++)
+	for (int i = 0; i < count - 1; i++)
 	{
 		if (nulls != NULL && nulls[i] == 'n')
 			appendStringInfoString(&buf, "null|");
 		else
-			seal_column(&buf, queries[id].types[i], values[i]);
+			seal_column(&buf, types[i], values[i]);
 	}
 	nbm_sha256(buf.data, buf.len, digest);
 	pfree(buf.data);
@@ -843,17 +508,18 @@ seal_of(QueryId id, const Datum *values, const char *nulls)
 
 /* Is a row of the last result, written by a query, as it was written? */
 static bool
-is_sealed(uint64 row, QueryId id)
+is_sealed(uint64 row, NbmQuery id)
 {
-	int			count = queries[id].nargs;
-	Datum		values[MAX_ARGS];
-	char		nulls[MAX_ARGS];
+	int			count;
+	Datum		values[NBM_MAX_ARGS];
+	char		nulls[NBM_MAX_ARGS];
 
+	(void) nbm_query_types(id, &count);
 	for (int i = 0; i < count; i++)
 	{
 		bool		is_null;
 
-		values[i] = column(row, i + 1, &is_null);
+		values[i] = nbm_query_column(row, i + 1, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
 	return seal_of(id, values, nulls) == DatumGetInt64(values[count - 1]);
@@ -864,11 +530,11 @@ is_sealed(uint64 row, QueryId id)
  * one query, which another wrote; the number is in column number.
  */
 static void
-each_row(const NbmStore *store, QueryId id, QueryId writer, int number,
+each_row(const NbmStore *store, NbmQuery id, NbmQuery writer, int number,
 		 NbmRowVisit visit, void *arg)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
-	Portal		portal = SPI_cursor_open(NULL, plan_of(store->kind, id), values,
+	Portal		portal = SPI_cursor_open(NULL, nbm_query_plan(store->kind, id), values,
 										 NULL, store->read_only);
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "notebook_migrate row",
@@ -888,10 +554,10 @@ each_row(const NbmStore *store, QueryId id, QueryId writer, int number,
 
 			CHECK_FOR_INTERRUPTS();
 			key = SPI_gettypeid(SPI_tuptable->tupdesc, number) == INT8OID ?
-				DatumGetInt64(column(row, number, NULL)) :
-				DatumGetInt32(column(row, number, NULL));
+				DatumGetInt64(nbm_query_column(row, number, NULL)) :
+				DatumGetInt32(nbm_query_column(row, number, NULL));
 			if (id == Q_REMOVED_ROWS)
-				is_sound = nbm_item_decode(DatumGetByteaPCopy(column(row, 3, NULL)),
+				is_sound = nbm_item_decode(DatumGetByteaPCopy(nbm_query_column(row, 3, NULL)),
 										   &item) && item.key == key;
 			else
 				is_sound = is_sealed(row, writer);
@@ -1105,12 +771,12 @@ find_stored(const NbmStore *store, NbmPart **sorted, int count, bool *found)
 	rows = run(store, Q_DIGESTS, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		uint64		id = (uint64) DatumGetInt64(column(row, 1, NULL));
+		uint64		id = (uint64) DatumGetInt64(nbm_query_column(row, 1, NULL));
 		uint8		digest[NBM_DIGEST_LEN];
 		int			low = 0;
 		int			high = count;
 
-		copy_digest(column(row, 2, NULL), digest);
+		copy_digest(nbm_query_column(row, 2, NULL), digest);
 		while (low < high)
 		{
 			int			middle = (low + high) / 2;
@@ -1250,10 +916,10 @@ nbm_bodies_fetch(NbmBodies *bodies, const NbmStore *store)
 		bool		no_bytes;
 
 		CHECK_FOR_INTERRUPTS();
-		part = (uint64) DatumGetInt64(column(row, 1, NULL));
+		part = (uint64) DatumGetInt64(nbm_query_column(row, 1, NULL));
 		entry = hash_search(bodies->entries, &part, HASH_FIND, NULL);
-		entry->body.body = DatumGetJsonbPCopy(column(row, 2, NULL));
-		bytes = column(row, 3, &no_bytes);
+		entry->body.body = DatumGetJsonbPCopy(nbm_query_column(row, 2, NULL));
+		bytes = nbm_query_column(row, 3, &no_bytes);
 		entry->body.bytes = no_bytes ? NULL : DatumGetByteaPCopy(bytes);
 		if (!nbm_part_is_sound(&entry->body))
 			damaged(store, psprintf("part " INT64_FORMAT, (int64) part));
@@ -1296,7 +962,7 @@ nbm_store_removed(const NbmStore *store, int *count)
 										MCXT_ALLOC_HUGE);
 
 	for (uint64 row = 0; row < rows; row++)
-		if (!nbm_item_decode(DatumGetByteaPCopy(column(row, 1, NULL)),
+		if (!nbm_item_decode(DatumGetByteaPCopy(nbm_query_column(row, 1, NULL)),
 							 &items[row]))
 			damaged(store, "a removed item");
 	SPI_freetuptable(SPI_tuptable);
@@ -1327,7 +993,7 @@ nbm_store_add_mapping(int64 notebook_id, int64 workflow_id,
 
 	if (run(&store, Q_NEXT_MAPPING, values, NULL) == 0)
 		nbm_store_no_document(&store);
-	row->mapping_id = DatumGetInt64(column(0, 1, NULL));
+	row->mapping_id = DatumGetInt64(nbm_query_column(0, 1, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	values[0] = Int64GetDatum(row->mapping_id);
 	values[1] = Int64GetDatum(notebook_id);
@@ -1356,9 +1022,9 @@ nbm_store_mappings(int64 notebook_id, int64 workflow_id, int *count)
 
 	for (uint64 row = 0; row < rows; row++)
 	{
-		result[row].mapping_id = DatumGetInt64(column(row, 1, NULL));
-		result[row].notebook_version = DatumGetInt32(column(row, 2, NULL));
-		result[row].workflow_version = DatumGetInt32(column(row, 3, NULL));
+		result[row].mapping_id = DatumGetInt64(nbm_query_column(row, 1, NULL));
+		result[row].notebook_version = DatumGetInt32(nbm_query_column(row, 2, NULL));
+		result[row].workflow_version = DatumGetInt32(nbm_query_column(row, 3, NULL));
 		result[row].content = NULL;
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -1380,7 +1046,7 @@ nbm_store_mapping_content(int64 notebook_id, int64 mapping_id)
 				(errcode(ERRCODE_NO_DATA),
 				 errmsg("notebook " INT64_FORMAT " has no mapping " INT64_FORMAT,
 						notebook_id, mapping_id)));
-	return DatumGetJsonbPCopy(column(0, 1, NULL));
+	return DatumGetJsonbPCopy(nbm_query_column(0, 1, NULL));
 }
 
 /* The pairs of documents that authored mappings join; NULL ids mean any. */
@@ -1401,8 +1067,8 @@ nbm_store_mapped_pairs(const int64 *notebook_id, const int64 *workflow_id,
 
 	for (uint64 row = 0; row < rows; row++)
 	{
-		pairs[row].notebook_id = DatumGetInt64(column(row, 1, NULL));
-		pairs[row].workflow_id = DatumGetInt64(column(row, 2, NULL));
+		pairs[row].notebook_id = DatumGetInt64(nbm_query_column(row, 1, NULL));
+		pairs[row].workflow_id = DatumGetInt64(nbm_query_column(row, 2, NULL));
 	}
 	*count = (int) rows;
 	return pairs;
@@ -1418,7 +1084,7 @@ nbm_store_ids(const NbmKind *kind, const int64 *id, int *count)
 	int64	   *ids = palloc_array(int64, Max(rows, 1));
 
 	for (uint64 row = 0; row < rows; row++)
-		ids[row] = DatumGetInt64(column(row, 1, NULL));
+		ids[row] = DatumGetInt64(nbm_query_column(row, 1, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	*count = (int) rows;
 	return ids;

@@ -8,6 +8,7 @@
 #include "datatype/timestamp.h"
 #include "document.h"
 #include "part.h"
+#include "query.h"
 
 /* A document that the store is asked about. */
 typedef struct NbmStore
@@ -81,9 +82,6 @@ typedef void (*NbmRowVisit) (const NbmStore *store, int64 number,
 
 /* A part id that another digest has already is counted up, this far. */
 #define NBM_MAX_PROBES 16
-
-extern int	nbm_store_begin(void);
-extern void nbm_store_end(int guc_level);
 
 extern void nbm_store_head(const NbmStore *store, NbmHead *head);
 extern void nbm_store_lock(const NbmStore *store, NbmHead *head);
