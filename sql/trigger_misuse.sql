@@ -66,3 +66,17 @@ DROP TABLE public.misused;
 INSERT INTO notebook (notebook_id, name, content) VALUES (5101, 'well', sample.sources('x')) RETURNING version;
 SELECT * FROM store_verify('notebook', 5101);
 DELETE FROM notebook WHERE notebook_id = 5101;
+
+-- A relation that looks like the real one, and whose old rows say what its owner wants.
+BEGIN;
+CREATE TEMP TABLE notebook_head (notebook_id bigint);
+CREATE TRIGGER misuse AFTER DELETE ON pg_temp.notebook_head FOR EACH ROW EXECUTE FUNCTION notebook_migrate.notebook_head_deleted();
+INSERT INTO pg_temp.notebook_head VALUES (1);
+SAVEPOINT s;
+DELETE FROM pg_temp.notebook_head;
+ROLLBACK TO s;
+CREATE TEMP VIEW notebook AS SELECT 1::bigint AS notebook_id, 'x'::text AS name, 1 AS version, '{"cells": []}'::jsonb AS content,
+  now() AS created_at, now() AS updated_at;
+CREATE TRIGGER misuse INSTEAD OF UPDATE ON pg_temp.notebook FOR EACH ROW EXECUTE FUNCTION notebook_migrate.notebook_view_write();
+UPDATE pg_temp.notebook SET content = '{"cells": [], "x": 1}';
+ROLLBACK;

@@ -739,7 +739,7 @@ add_document(Comparison *c)
 	NbmChange  *change = next_change(c);
 
 	/* cells that came or went change the lengths of worksheets, too */
-	if (c->from->nitems == c->to->nitems &&
+	if (c->document_changes == 0 && c->from->nitems == c->to->nitems &&
 		(c->from->nruns != c->to->nruns ||
 		 memcmp(c->from->runs, c->to->runs, sizeof(int) * c->to->nruns) != 0))
 		add_detail(&c->document_detail, &c->document_changes, "worksheets");

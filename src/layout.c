@@ -63,6 +63,7 @@ damaged(Reader *r)
 	r->at = r->end;
 }
 
+/* Writes a number as a varint. */
 static void
 put_number(StringInfo buf, uint64 n)
 {
@@ -74,6 +75,7 @@ put_number(StringInfo buf, uint64 n)
 	appendStringInfoCharMacro(buf, (char) n);
 }
 
+/* Reads a varint; 0 where the bytes are bad. */
 static uint64
 get_number(Reader *r)
 {
@@ -103,6 +105,7 @@ get_count(Reader *r, uint64 max)
 	return 0;
 }
 
+/* Writes a part id. */
 static void
 put_part(StringInfo buf, uint64 id)
 {
@@ -111,6 +114,7 @@ put_part(StringInfo buf, uint64 id)
 	appendBinaryStringInfo(buf, (char *) &big, sizeof(big));
 }
 
+/* Reads a part id; 0 where the bytes are bad. */
 static uint64
 get_part(Reader *r)
 {
@@ -245,6 +249,7 @@ get_id(Reader *r)
 	return id;
 }
 
+/* Writes an item's outputs: how many, then flag and part of each. */
 static void
 put_outputs(StringInfo buf, const NbmItem *item)
 {
@@ -256,6 +261,7 @@ put_outputs(StringInfo buf, const NbmItem *item)
 	}
 }
 
+/* Reads an item's outputs, into new memory of the current context. */
 static void
 get_outputs(Reader *r, NbmItem *item)
 {
@@ -270,6 +276,7 @@ get_outputs(Reader *r, NbmItem *item)
 	}
 }
 
+/* Writes a whole item. */
 static void
 put_item(StringInfo buf, const NbmItem *item)
 {
@@ -283,6 +290,7 @@ put_item(StringInfo buf, const NbmItem *item)
 	put_outputs(buf, item);
 }
 
+/* Reads a whole item; ids and outputs are new memory of the current context. */
 static void
 get_item(Reader *r, NbmItem *item)
 {
@@ -298,6 +306,7 @@ get_item(Reader *r, NbmItem *item)
 	get_outputs(r, item);
 }
 
+/* Writes how many items each array of the document holds. */
 static void
 put_runs(StringInfo buf, const NbmLayout *layout)
 {
@@ -306,6 +315,7 @@ put_runs(StringInfo buf, const NbmLayout *layout)
 		put_number(buf, layout->runs[i]);
 }
 
+/* Reads what put_runs() wrote, into new memory of the current context. */
 static void
 get_runs(Reader *r, NbmLayout *layout)
 {
@@ -468,6 +478,7 @@ nbm_item_same(const NbmItem *a, const NbmItem *b)
 	return (patch_mask(a, b) & ~PATCH_SINCE) == 0;
 }
 
+/* Writes the fields in mask of an item. */
 static void
 put_patch(StringInfo buf, const NbmItem *item, uint32 mask)
 {

@@ -7,8 +7,8 @@
  * is nobody's id.  A name that could mean two items is refused.
  *
  * Shown is the strong id, else the weak one; the key where there is neither,
- * or where that name could mean another item as well.  So what is shown can
- * always be said.
+ * or where that name could mean another item as well.  What is shown is
+ * distinct, and can be said, but for a key that is another item's id.
  */
 #include "postgres.h"
 
@@ -176,7 +176,7 @@ nbm_names_find_id(const NbmNames *names, NbmText id)
 
 /*
  * The names that callers see for the items of a version, in an array of the
- * current context.  They are distinct, and nbm_names_find() takes them.
+ * current context; they are distinct.
  */
 NbmText *
 nbm_item_names(const NbmLayout *layout)
