@@ -79,3 +79,12 @@ SELECT version, operators, inserted, deleted, modified, relinked, layout, rename
 SELECT change, operator, old_source, new_source FROM pg_temp.diff(2, 1);
 SELECT change, operator FROM pg_temp.diff(15, 14);
 DELETE FROM workflow WHERE workflow_id = 2101;
+
+-- A new id without new links and a new position: those belong to nobody now, and are told of.
+INSERT INTO workflow (workflow_id, name, content) VALUES (2102, 'dangling', '{"operators": [{"operatorID": "A"}, {"operatorID": "B"}],
+  "links": [{"linkID": "l", "source": {"operatorID": "A", "portID": "o"}, "target": {"operatorID": "B", "portID": "i"}}],
+  "operatorPositions": {"A": {"x": 1, "y": 1}, "B": {"x": 2, "y": 1}}}');
+SELECT workflow_edit(2102, '[{"op": "replace", "operator": "A", "value": {"operatorID": "A2"}}]') AS version;
+SELECT change, operator_key, detail FROM workflow_diff(2102, 1, 2) ORDER BY operator_key;
+SELECT version, change FROM operator_history(2102, 2) ORDER BY version;
+DELETE FROM workflow WHERE workflow_id = 2102;

@@ -36,6 +36,7 @@ typedef struct Comparison
 	int		   *old_of_new;		/* index of the same item, -1: inserted */
 	bool	   *is_deleted;		/* by old index */
 	bool	   *is_moved;		/* by new index */
+	bool		needs_envelopes;
 	bool	   *is_relinked;	/* by key; NULL: links are not compared */
 	JsonbContainer *old_places; /* operatorPositions, NULL: none */
 	JsonbContainer *new_places;
@@ -338,6 +339,7 @@ pair_items(Comparison *c, int32 only_key)
 {
 	int32		max_key;
 	int		   *index = nbm_layout_index(c->from, &max_key);
+	bool		same_ids = c->from->nitems == c->to->nitems;
 
 	for (int i = 0; i < c->from->nitems; i++)
 		c->is_deleted[i] = true;
@@ -347,6 +349,9 @@ pair_items(Comparison *c, int32 only_key)
 		int			old = item->key <= max_key ? index[item->key] : -1;
 
 		c->old_of_new[i] = old;
+		same_ids &= old >= 0 &&
+			nbm_text_eq(c->from->items[old].id[NBM_ID_STRONG],
+						item->id[NBM_ID_STRONG]);
 		if (old < 0)
 			continue;
 		c->is_deleted[old] = false;
@@ -357,7 +362,14 @@ pair_items(Comparison *c, int32 only_key)
 			nbm_bodies_want(c->bodies, item->core);
 		}
 	}
-	if (c->from->envelope != c->to->envelope)
+
+	/*
+	 * Links and positions name operators by id: they can change without a
+	 * change of the envelope.
+	 */
+	c->needs_envelopes = c->from->envelope != c->to->envelope ||
+		(c->kind == &nbm_workflow && !same_ids);
+	if (c->needs_envelopes)
 	{
 		nbm_bodies_want(c->bodies, c->from->envelope);
 		nbm_bodies_want(c->bodies, c->to->envelope);
@@ -662,7 +674,7 @@ compare_envelopes(Comparison *c)
 	JsonbContainer *a;
 	JsonbContainer *b;
 
-	if (c->from->envelope == c->to->envelope)
+	if (!c->needs_envelopes)
 		return;
 	a = &nbm_bodies_get(c->bodies, c->from->envelope)->root;
 	b = &nbm_bodies_get(c->bodies, c->to->envelope)->root;

@@ -222,7 +222,7 @@ nbm_check_depth(JsonbContainer *container, int depth, const NbmWhere *where)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("document is nested deeper than %d levels",
 						NBM_MAX_DEPTH),
-				 errdetail("The value at %s is.", path_of(where))));
+				 errdetail("The value at %s goes deeper.", path_of(where))));
 }
 
 /* Writes a worksheet with its array of cells empty. */

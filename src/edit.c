@@ -601,7 +601,7 @@ nbm_commit_edits(NbmCommit *commit, Jsonb *edits)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("edits must be a JSON array"),
-				 errdetail("The value at $ is none.")));
+				 errdetail("The value at $ is not.")));
 	for (e.number = 0; e.number < JB_ROOT_COUNT(edits); e.number++)
 	{
 		CHECK_FOR_INTERRUPTS();

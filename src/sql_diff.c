@@ -167,7 +167,10 @@ may_differ(const History *history, const NbmLayout *now)
 		 before->envelope != now->envelope))
 		return true;
 	for (int i = 0; i < now->nitems; i++)
-		if (before->items[i].key != now->items[i].key)
+		if (before->items[i].key != now->items[i].key ||
+			(history->store.kind == &nbm_workflow &&
+			 !nbm_text_eq(before->items[i].id[NBM_ID_STRONG],
+						  now->items[i].id[NBM_ID_STRONG])))
 			return true;
 	return false;
 }

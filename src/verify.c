@@ -6,8 +6,10 @@
  * A part's body is held against its digest, its digest against its id; a
  * version's layout against its checksum and its digest, its part ids against
  * the parts that are there; the rows of versions and mappings against their
- * seals.  So any byte of the history that was changed behind the extension's
- * back is found.
+ * seals; removed items against their checksums.  So a changed byte of any of
+ * these is found.  What is not: the name and the times of a head, a mapping
+ * that was deleted, and whatever somebody who may write to the tables has
+ * sealed anew.
  */
 #include "postgres.h"
 

@@ -359,7 +359,7 @@ nbm_append_only(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("history is append-only"),
-				 errdetail("Rows of \"%s\" are neither changed nor removed.",
+				 errdetail("Rows of \"%s\" go only with their document.",
 						   RelationGetRelationName(trigger->tg_relation)),
 				 errhint("Delete the whole document from the view notebook or workflow.")));
 	return PointerGetDatum(NULL);
