@@ -32,13 +32,14 @@ endif
 
 $(OBJS): $(wildcard src/*.h) $(EXTENSION).control
 
-.PHONY: help demo test bench format typedefs dist
+.PHONY: help demo test bench accuracy format typedefs dist
 
 help:
 	@echo "make demo      see it work on a private, throw-away server"
 	@echo "make test      run every test on private servers"
 	@echo "               (NBM_KEEP=1 leaves what it made to be looked at)"
 	@echo "make bench     measure it against plain tables on a private server"
+	@echo "make accuracy  how well cells are recognised, by kind of edit (needs python3)"
 	@echo "make           build for the server of PG_CONFIG; then make install,"
 	@echo "               make installcheck (against that server, running)"
 	@echo "make format    format the C sources (needs pg-bsd-indent)"
@@ -53,6 +54,9 @@ test:
 
 bench:
 	@test/bench/run
+
+accuracy:
+	@python3 test/accuracy/accuracy.py
 
 # What pgindent passes, and its last step: one space before the "*" of a
 # function's type.  A file that the formatter does not understand stays as it is.
