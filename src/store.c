@@ -548,20 +548,13 @@ each_row(const NbmStore *store, NbmQuery id, NbmQuery writer, int number,
 		for (uint64 row = 0; row < count; row++)
 		{
 			MemoryContext outer = MemoryContextSwitchTo(scratch);
-			NbmItem		item;
-			bool		is_sound;
 			int64		key;
 
 			CHECK_FOR_INTERRUPTS();
 			key = SPI_gettypeid(SPI_tuptable->tupdesc, number) == INT8OID ?
 				DatumGetInt64(nbm_query_column(row, number, NULL)) :
 				DatumGetInt32(nbm_query_column(row, number, NULL));
-			if (id == Q_REMOVED_ROWS)
-				is_sound = nbm_item_decode(DatumGetByteaPCopy(nbm_query_column(row, 3, NULL)),
-										   &item) && item.key == key;
-			else
-				is_sound = is_sealed(row, writer);
-			visit(store, key, is_sound, arg);
+			visit(store, key, is_sealed(row, writer), arg);
 			MemoryContextSwitchTo(outer);
 			MemoryContextReset(scratch);
 		}
@@ -584,11 +577,25 @@ nbm_store_check_mappings(const NbmStore *store, NbmRowVisit visit, void *arg)
 	each_row(store, Q_MAPPING_ROWS, Q_ADD_MAPPING, 1, visit, arg);
 }
 
-/* Is each removed item as it was noted? */
-void
-nbm_store_check_removed(const NbmStore *store, NbmRowVisit visit, void *arg)
+/* All removed items as they were noted, by version and key. */
+NbmRemovedRow *
+nbm_store_removed_rows(const NbmStore *store, int *count)
 {
-	each_row(store, Q_REMOVED_ROWS, Q_ADD_REMOVED, 1, visit, arg);
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	uint64		rows = run(store, Q_REMOVED_ROWS, values, NULL);
+	NbmRemovedRow *result = palloc_extended(mul_size(sizeof(NbmRemovedRow),
+													 Max(rows, 1)),
+											MCXT_ALLOC_HUGE);
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		result[row].key = DatumGetInt32(nbm_query_column(row, 1, NULL));
+		result[row].version = DatumGetInt32(nbm_query_column(row, 2, NULL));
+		result[row].item = DatumGetByteaPCopy(nbm_query_column(row, 3, NULL));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	*count = (int) rows;
+	return result;
 }
 
 /* Who is writing: the setting, or else the session's user. */

@@ -76,6 +76,14 @@ typedef void (*NbmVersionVisit) (const NbmStore *store, NbmVersion *version,
 								 bool is_sound, void *arg);
 typedef void (*NbmPartVisit) (const NbmStore *store, NbmPart *part, void *arg);
 
+/* A removed item as it was noted: the last version that had it. */
+typedef struct NbmRemovedRow
+{
+	int32		key;
+	int32		version;
+	bytea	   *item;			/* by nbm_item_encode() */
+} NbmRemovedRow;
+
 /* Called for each row of a table: its number, and is it as it was written? */
 typedef void (*NbmRowVisit) (const NbmStore *store, int64 number,
 							 bool is_sound, void *arg);
@@ -110,8 +118,8 @@ extern void nbm_store_check_versions(const NbmStore *store,
 									 NbmRowVisit visit, void *arg);
 extern void nbm_store_check_mappings(const NbmStore *store,
 									 NbmRowVisit visit, void *arg);
-extern void nbm_store_check_removed(const NbmStore *store,
-									NbmRowVisit visit, void *arg);
+extern NbmRemovedRow *nbm_store_removed_rows(const NbmStore *store,
+											 int *count);
 extern void nbm_store_add_version(const NbmStore *store,
 								  const NbmVersion *parent,
 								  NbmNewVersion *version);

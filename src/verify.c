@@ -6,10 +6,10 @@
  * A part's body is held against its digest, its digest against its id; a
  * version's layout against its checksum and its digest, its part ids against
  * the parts that are there; the rows of versions and mappings against their
- * seals; removed items against their checksums.  So a changed byte of any of
- * these is found.  What is not: the name and the times of a head, a mapping
- * that was deleted, and whatever somebody who may write to the tables has
- * sealed anew.
+ * seals; removed items against what the next version lacks.  So a changed
+ * byte of any of these is found.  What is not: the name and the times of a
+ * head, a mapping that was deleted, and whatever somebody who may write to
+ * the tables has sealed anew.
  */
 #include "postgres.h"
 
@@ -27,6 +27,11 @@ typedef struct Verification
 	NbmHead		head;
 	HTAB	   *parts;			/* ids of those that are there */
 	int32		last_version;
+	NbmLayout	before;			/* of last_version, if it was sound */
+	bool		has_before;
+	NbmRemovedRow *removed;		/* by version and key */
+	int			nremoved;
+	int			next_removed;	/* the first not yet held against a version */
 	Bitmapset  *reported;		/* versions that something was said of */
 } Verification;
 
@@ -91,6 +96,84 @@ verify_keys(const NbmStore *store, const NbmVersion *version, Verification *v)
 	pfree(seen);
 }
 
+/* qsort comparator of pointers to items, by key. */
+static int
+item_cmp(const void *a, const void *b)
+{
+	int32		ka = (*(const NbmItem *const *) a)->key;
+	int32		kb = (*(const NbmItem *const *) b)->key;
+
+	return ka < kb ? -1 : ka > kb;
+}
+
+/* Is a removed item noted as it stood in the last version that had it? */
+static bool
+is_noted(const NbmRemovedRow *row, const NbmItem *item)
+{
+	bytea	   *expected = nbm_item_encode(item);
+	bool		same = row->key == item->key &&
+	VARSIZE_ANY_EXHDR(row->item) == VARSIZE_ANY_EXHDR(expected) &&
+	memcmp(VARDATA_ANY(row->item), VARDATA_ANY(expected),
+		   VARSIZE_ANY_EXHDR(expected)) == 0;
+
+	pfree(expected);
+	return same;
+}
+
+/* Passes over what is noted up to a version: it cannot be checked. */
+static void
+skip_removed(Verification *v, int32 version)
+{
+	while (v->next_removed < v->nremoved &&
+		   v->removed[v->next_removed].version <= version)
+		v->next_removed++;
+}
+
+/*
+ * Checks that the items which this version has no more, and only they, are
+ * noted as removed from the version before.
+ */
+static void
+verify_removed(const NbmStore *store, const NbmLayout *layout, Verification *v)
+{
+	int32		max_key;
+	int		   *index = nbm_layout_index(layout, &max_key);
+	const NbmItem **gone = palloc_array(const NbmItem *,
+										Max(v->before.nitems, 1));
+	int			count = 0;
+	bool		sound = true;
+
+	for (int i = 0; i < v->before.nitems; i++)
+	{
+		const NbmItem *item = &v->before.items[i];
+
+		if (item->key > max_key || index[item->key] < 0)
+			gone[count++] = item;
+	}
+	qsort(gone, count, sizeof(NbmItem *), item_cmp);
+	for (; v->next_removed < v->nremoved &&
+		 v->removed[v->next_removed].version < v->last_version;
+		 v->next_removed++)
+		sound = false;
+	for (int i = 0; i < count && sound; i++)
+	{
+		sound = v->next_removed < v->nremoved &&
+			v->removed[v->next_removed].version == v->last_version &&
+			is_noted(&v->removed[v->next_removed], gone[i]);
+		v->next_removed += sound;
+	}
+	for (; v->next_removed < v->nremoved &&
+		 v->removed[v->next_removed].version == v->last_version;
+		 v->next_removed++)
+		sound = false;
+	if (!sound)
+		report_version(store, v->last_version, NULL,
+					   psprintf("%ss removed after it are not noted as they were",
+								store->kind->item), v);
+	pfree(gone);
+	pfree(index);
+}
+
 /* Checks one version; fits NbmVersionVisit. */
 static void
 verify_version(const NbmStore *store, NbmVersion *version, bool is_sound,
@@ -100,8 +183,19 @@ verify_version(const NbmStore *store, NbmVersion *version, bool is_sound,
 	const NbmLayout *layout = &version->layout;
 	uint8		digest[NBM_DIGEST_LEN];
 
-	for (int32 i = v->last_version + 1; i < version->version; i++)
-		report_version(store, i, NULL, "version is missing", v);
+	if (version->version > v->last_version + 1)
+		report_version(store, v->last_version + 1, NULL,
+					   version->version == v->last_version + 2 ?
+					   "version is missing" :
+					   psprintf("versions up to %d are missing",
+								version->version - 1), v);
+	if (v->has_before && is_sound &&
+		version->version == v->last_version + 1)
+		verify_removed(store, layout, v);
+	else
+		skip_removed(v, v->last_version);
+	v->has_before = is_sound;
+	v->before = *layout;
 	v->last_version = version->version;
 	if (!is_sound)
 	{
@@ -148,18 +242,6 @@ verify_mapping(const NbmStore *store, int64 number, bool is_sound, void *arg)
 				  v->arg);
 }
 
-/* Reports a removed item that was changed; fits NbmRowVisit. */
-static void
-verify_removed(const NbmStore *store, int64 number, bool is_sound, void *arg)
-{
-	Verification *v = arg;
-
-	if (!is_sound)
-		v->report(store, 0, NULL, psprintf("removed %s " INT64_FORMAT
-										   " is not as it was noted",
-										   store->kind->item, number), v->arg);
-}
-
 /* Verifies a document; raises 02000 where there is none. */
 void
 nbm_verify(const NbmStore *store, NbmProblem report, void *arg)
@@ -174,9 +256,12 @@ nbm_verify(const NbmStore *store, NbmProblem report, void *arg)
 	v.parts = hash_create("notebook_migrate parts", 256, &control,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	nbm_store_each_part(store, verify_part, &v);
+	v.removed = nbm_store_removed_rows(store, &v.nremoved);
 	nbm_store_each_version(store, verify_version, &v);
+	if (v.next_removed < v.nremoved)
+		report_version(store, v.removed[v.next_removed].version, NULL,
+					   "an item was noted as removed that was not", &v);
 	nbm_store_check_versions(store, verify_row, &v);
-	nbm_store_check_removed(store, verify_removed, &v);
 	if (store->kind == &nbm_notebook)
 		nbm_store_check_mappings(store, verify_mapping, &v);
 	if (v.last_version != v.head.version)
