@@ -580,11 +580,13 @@ COMMENT ON FUNCTION notebook_migrate.store_verify(text, bigint) IS
   'Recomputes every digest; a row for each thing that is not as it was stored. kind NULL: both, id NULL: all';
 
 -- ---------------------------------------------------------------------------
--- Rights: nothing for PUBLIC; whoever creates the extension can use and grant it
+-- Rights: nothing for PUBLIC; whoever creates the extension can use and grant it,
+-- but put neither triggers on its tables nor objects into its schema, which the
+-- superuser's sessions would run.
 -- ---------------------------------------------------------------------------
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate FROM PUBLIC;
-GRANT ALL ON SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
-GRANT ALL ON ALL TABLES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;

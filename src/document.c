@@ -25,8 +25,6 @@
 
 /* Names longer than this are content, not names. */
 #define MAX_ID_LENGTH 255
-/* Items of a document, and outputs of a cell, at most. */
-#define MAX_ITEMS 1000000
 /* Members of a cell that are put back around its core, at most. */
 #define MAX_EXTRAS 4
 
@@ -102,10 +100,10 @@ add_run(NbmDocument *doc, JsonbContainer *array, int place, int *room)
 {
 	int			count = JsonContainerSize(array);
 
-	if (count > MAX_ITEMS - doc->nitems)
+	if (count > NBM_MAX_ITEMS - doc->nitems)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s has more than %d %s", doc->kind->name, MAX_ITEMS,
+				 errmsg("%s has more than %d %s", doc->kind->name, NBM_MAX_ITEMS,
 						doc->kind->items)));
 	while (doc->nitems + count > *room)
 	{
@@ -399,10 +397,10 @@ split_outputs(JsonbContainer *cell, NbmSplit *split)
 	if (!nbm_get_container(cell, "outputs", true, &outputs) ||
 		!all_objects(outputs))
 		return;
-	if (JsonContainerSize(outputs) > MAX_ITEMS)
+	if (JsonContainerSize(outputs) > NBM_MAX_ITEMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("cell has more than %d outputs", MAX_ITEMS)));
+				 errmsg("cell has more than %d outputs", NBM_MAX_ITEMS)));
 	item->flags |= NBM_HAS_OUTPUTS;
 	item->noutputs = JsonContainerSize(outputs);
 	item->outputs = palloc0_array(NbmOutput, Max(item->noutputs, 1));

@@ -19,6 +19,10 @@ typedef struct NbmKind
 } NbmKind;
 
 #define NBM_KINDS 2
+
+/* Items of a document, and outputs of a cell, at most. */
+#define NBM_MAX_ITEMS 1000000
+
 extern const NbmKind nbm_notebook;
 extern const NbmKind nbm_workflow;
 

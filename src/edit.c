@@ -31,6 +31,12 @@
 #include "identity.h"
 #include "names.h"
 
+/*
+ * Containers around a cell, at most: what an edit brings is held against it,
+ * as which notebook it goes to is not looked at.
+ */
+#define DEEPEST_CELL 4
+
 /* An item while the list is applied, with the worksheet that it is in. */
 typedef struct Place
 {
@@ -108,7 +114,6 @@ named_place(Editing *e, JsonbContainer *edit, int *index, int *run)
 static void
 read_value(Editing *e, JsonbContainer *edit, Place *place)
 {
-	bool		sheets = e->commit->parent.layout.nruns > 1;
 	NbmWhere	where = {NULL, 0, NULL};
 	JsonbValue	value;
 	NbmSplit	split;
@@ -117,7 +122,8 @@ read_value(Editing *e, JsonbContainer *edit, Place *place)
 	if (!nbm_get(edit, "value", &value))
 		bad_edit(e, "", "There is no \"value\".");
 	where.path = psprintf("$[%d].value", e->number);
-	nbm_item_split(e->kind, &value, &where, sheets ? 4 : 2, &split);
+	nbm_item_split(e->kind, &value, &where,
+				   e->kind == &nbm_notebook ? DEEPEST_CELL : 2, &split);
 	parts = palloc_array(NbmPart, 1 + split.item.noutputs);
 	place->core = nbm_value_to_jsonb(&split.core);
 	nbm_part_make(place->core, &parts[0]);
@@ -137,6 +143,11 @@ read_value(Editing *e, JsonbContainer *edit, Place *place)
 static void
 insert_place(Editing *e, int index, const Place *place)
 {
+	if (e->count >= NBM_MAX_ITEMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s has more than %d %s", e->kind->name,
+						NBM_MAX_ITEMS, e->kind->items)));
 	if (e->count == e->room)
 	{
 		e->room *= 2;

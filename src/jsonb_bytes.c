@@ -166,6 +166,11 @@ nbm_writer_value(NbmWriter *w, const JsonbValue *value)
 char *
 nbm_writer_begin_string(NbmWriter *w, Size room)
 {
+	if (room > JENTRY_OFFLENMASK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("jsonb container would exceed the maximum of %u bytes",
+						JENTRY_OFFLENMASK)));
 	enlargeStringInfo(&w->buf, (int) room);
 	return w->buf.data + w->buf.len;
 }

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "port/pg_crc32c.h"
@@ -192,6 +193,22 @@ print_uuid(const unsigned char *bytes, char *s)
 }
 
 /*
+ * A text in another encoding: ids are stored in UTF-8, so that a dump can be
+ * restored where the encoding is another one.
+ */
+static NbmText
+converted(NbmText string, int from, int to)
+{
+	char	   *result;
+
+	if (string.str == NULL || string.len == 0)
+		return string;
+	result = (char *) pg_do_encoding_conversion((unsigned char *) unconstify(char *, string.str),
+												string.len, from, to);
+	return result == string.str ? string : nbm_text(result);
+}
+
+/*
  * An id: 0 for none, else (length << 1 | ends in a UUID) + 1, then the bytes
  * (the length is that of what stands before the UUID), then the UUID.
  */
@@ -199,8 +216,10 @@ static void
 put_id(StringInfo buf, NbmText id)
 {
 	unsigned char uuid[UUID_BYTES];
-	int			len = id.len - UUID_TEXT_LEN;
+	int			len;
 
+	id = converted(id, GetDatabaseEncoding(), PG_UTF8);
+	len = id.len - UUID_TEXT_LEN;
 	if (id.str == NULL)
 		put_number(buf, 0);
 	else if (len >= 0 && parse_uuid(id.str + len, uuid))
@@ -246,7 +265,7 @@ get_id(Reader *r)
 	}
 	id.str = str;
 	id.len = len;
-	return id;
+	return converted(id, PG_UTF8, GetDatabaseEncoding());
 }
 
 /* Writes an item's outputs: how many, then flag and part of each. */

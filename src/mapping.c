@@ -183,6 +183,10 @@ read_lines(JsonbContainer *array, NbmLink *link, int64 mapping_id)
 			if (!nbm_get_int(&number, &link->lines[2 * i + j]))
 				damaged(mapping_id);
 		}
+		if (link->lines[2 * i] < 1 ||
+			link->lines[2 * i] > link->lines[2 * i + 1] ||
+			link->lines[2 * i + 1] == PG_INT32_MAX)
+			damaged(mapping_id);
 	}
 }
 

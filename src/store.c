@@ -13,6 +13,7 @@
 #include "access/toast_internals.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -100,6 +101,23 @@ nbm_store_lock(const NbmStore *store, NbmHead *head)
 }
 
 /*
+ * Raises 40001 where the transaction's snapshot still shows the document that
+ * had this id before and was deleted since: its rows and the new ones could
+ * not be told apart.
+ */
+static void
+check_only_one(const NbmStore *store)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+
+	if (IsolationUsesXactSnapshot() && run(store, Q_HEAD, values, NULL) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent delete of %s " INT64_FORMAT,
+						store->kind->name, store->id)));
+}
+
+/*
  * Makes the head row of a new document and returns its id: the one given, or
  * else the next that is free.  Raises 23505 where the one given is taken.
  */
@@ -121,12 +139,15 @@ nbm_store_create(const NbmKind *kind, const int64 *id, const char *name,
 	if (id != NULL)
 	{
 		run(&store, Q_CREATE_WITH_ID, values, nulls);
+		check_only_one(&store);
 		return *id;
 	}
 	/* ids that somebody chose may be in the sequence's way */
 	while (run(&store, Q_CREATE, values, nulls) == 0)
 		CHECK_FOR_INTERRUPTS();
-	return DatumGetInt64(nbm_query_column(0, 1, NULL));
+	store.id = DatumGetInt64(nbm_query_column(0, 1, NULL));
+	check_only_one(&store);
+	return store.id;
 }
 
 /*
@@ -453,6 +474,15 @@ nbm_store_each_part(const NbmStore *store, NbmPartVisit visit, void *arg)
 	SPI_cursor_close(portal);
 }
 
+/* A string in UTF-8, whatever the database's encoding. */
+static char *
+in_utf8(char *string)
+{
+	return (char *) pg_do_encoding_conversion((unsigned char *) string,
+											  strlen(string),
+											  GetDatabaseEncoding(), PG_UTF8);
+}
+
 /* Adds a column of a row to the bytes that its seal is of. */
 static void
 seal_column(StringInfo buf, Oid type, Datum value)
@@ -470,7 +500,11 @@ seal_column(StringInfo buf, Oid type, Datum value)
 			appendStringInfo(buf, INT64_FORMAT "|", DatumGetInt64(value));
 			break;
 		case JSONBOID:
-			printed = JsonbToCString(NULL, &DatumGetJsonbP(value)->root, 0);
+			printed = in_utf8(JsonbToCString(NULL, &DatumGetJsonbP(value)->root, 0));
+			appendStringInfo(buf, "%zu|%s", strlen(printed), printed);
+			break;
+		case TEXTOID:
+			printed = in_utf8(TextDatumGetCString(value));
 			appendStringInfo(buf, "%zu|%s", strlen(printed), printed);
 			break;
 		default:

@@ -40,7 +40,8 @@ static void
 report_version(const NbmStore *store, int32 version, const uint64 *part,
 			   const char *problem, Verification *v)
 {
-	v->reported = bms_add_member(v->reported, version);
+	if (version > 0 && version <= v->head.version)
+		v->reported = bms_add_member(v->reported, version);
 	v->report(store, version, part, problem, v->arg);
 }
 
@@ -183,6 +184,12 @@ verify_version(const NbmStore *store, NbmVersion *version, bool is_sound,
 	const NbmLayout *layout = &version->layout;
 	uint8		digest[NBM_DIGEST_LEN];
 
+	if (version->version < 1 || version->version > v->head.version)
+	{
+		v->report(store, 0, NULL, psprintf("version %d was never made",
+										   version->version), v->arg);
+		return;
+	}
 	if (version->version > v->last_version + 1)
 		report_version(store, v->last_version + 1, NULL,
 					   version->version == v->last_version + 2 ?
@@ -225,7 +232,8 @@ verify_row(const NbmStore *store, int64 number, bool is_sound, void *arg)
 {
 	Verification *v = arg;
 
-	if (!is_sound && !bms_is_member((int) number, v->reported))
+	if (!is_sound && number > 0 && number <= v->head.version &&
+		!bms_is_member((int) number, v->reported))
 		report_version(store, (int32) number, NULL,
 					   "row is not as it was written", v);
 }
@@ -257,6 +265,9 @@ nbm_verify(const NbmStore *store, NbmProblem report, void *arg)
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	nbm_store_each_part(store, verify_part, &v);
 	v.removed = nbm_store_removed_rows(store, &v.nremoved);
+	if (v.nremoved > 0 && v.removed[0].version < 1)
+		report_version(store, v.removed[0].version, NULL,
+					   "an item was noted as removed that was not", &v);
 	nbm_store_each_version(store, verify_version, &v);
 	if (v.next_removed < v.nremoved)
 		report_version(store, v.removed[v.next_removed].version, NULL,
