@@ -111,9 +111,3 @@ CREATE EXTENSION notebook_migrate;
 \c :here
 DROP DATABASE regress_nbm_owned;
 DROP ROLE regress_nbm_owner, regress_nbm_writer, regress_nbm_reader, regress_nbm_stranger;
-
--- Whoever creates the extension may use it, but put no trigger on its tables and nothing into its schema.
-SELECT bool_or(has_table_privilege(a.grantee, c.oid, 'TRIGGER')) FILTER (WHERE NOT r.rolsuper) AS trigger_for_others,
-       count(*) FILTER (WHERE a.grantee = 0) AS for_public
-  FROM pg_class c, aclexplode(c.relacl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
- WHERE c.relnamespace = 'notebook_migrate'::regnamespace AND c.relkind IN ('r', 'v');
