@@ -30,6 +30,8 @@ typedef struct Parse
 {
 	NbmNames	cells;
 	NbmNames	operators;
+	NbmText    *cells_shown;	/* once they are needed */
+	NbmText    *operators_shown;
 	StringInfoData problems;	/* names that could not be resolved */
 	int			nproblems;
 } Parse;
@@ -303,23 +305,28 @@ name_of_key(const NbmNames *names, const NbmText *shown, int32 key)
 
 /* Adds a link that only one half has to a message. */
 static void
-list_link(StringInfo list, int *count, const Parse *parse, const NbmLink *link,
+list_link(StringInfo list, int *count, Parse *parse, const NbmLink *link,
 		  const char *missing)
 {
 	if ((*count)++ >= MAX_LISTED)
 		return;
+	if (parse->cells_shown == NULL)
+	{
+		parse->cells_shown = nbm_item_names(parse->cells.layout);
+		parse->operators_shown = nbm_item_names(parse->operators.layout);
+	}
 	appendStringInfo(list, "%scell %s and operator %s are not joined in %s",
 					 list->len > 0 ? "; " : "",
 					 name_of_key(&parse->cells,
-								 nbm_item_names(parse->cells.layout), link->cell),
+								 parse->cells_shown, link->cell),
 					 name_of_key(&parse->operators,
-								 nbm_item_names(parse->operators.layout), link->op),
+								 parse->operators_shown, link->op),
 					 missing);
 }
 
 /* Raises 22023 where the two halves are not about the same links. */
 static void
-check_halves(const Parse *parse, const NbmLinks *a, const NbmLinks *b)
+check_halves(Parse *parse, const NbmLinks *a, const NbmLinks *b)
 {
 	PlacedLink *sa = sorted_links(a);
 	PlacedLink *sb = sorted_links(b);
