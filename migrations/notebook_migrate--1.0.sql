@@ -51,11 +51,16 @@ CREATE TABLE notebook_migrate.notebook_version (
   metadata int NOT NULL,
   author text NOT NULL,
   message text,
+  descents jsonb,
   digest bytea NOT NULL,
   layout_bytes bytea NOT NULL,
   seal bigint NOT NULL,
   PRIMARY KEY (notebook_id, version)
 );
+CREATE INDEX notebook_version_descent ON notebook_migrate.notebook_version (notebook_id, version)
+  WHERE descents IS NOT NULL;
+COMMENT ON INDEX notebook_migrate.notebook_version_descent IS
+  'Finds the few versions in which cells were split or merged';
 COMMENT ON TABLE notebook_migrate.notebook_version IS
   'One row a version: who, when, what changed, and the layout of its cells. Append-only';
 COMMENT ON COLUMN notebook_migrate.notebook_version.notebook_id IS 'The notebook';
@@ -72,6 +77,7 @@ COMMENT ON COLUMN notebook_migrate.notebook_version.outputs IS 'Against its pare
 COMMENT ON COLUMN notebook_migrate.notebook_version.metadata IS 'Against its parent: cells of which only metadata or ids changed; the notebook itself counts as one';
 COMMENT ON COLUMN notebook_migrate.notebook_version.author IS 'The setting notebook_migrate.author, or else the session''s user';
 COMMENT ON COLUMN notebook_migrate.notebook_version.message IS 'What the writer said of it';
+COMMENT ON COLUMN notebook_migrate.notebook_version.descents IS 'Against its parent: cells that were split or merged; read through the view cell_descent';
 COMMENT ON COLUMN notebook_migrate.notebook_version.digest IS 'SHA-256 over the ordered parts; equal for equal notebooks';
 COMMENT ON COLUMN notebook_migrate.notebook_version.layout_bytes IS 'Which cell stands where, with which parts; read by notebook_cells()';
 COMMENT ON COLUMN notebook_migrate.notebook_version.seal IS 'The first 8 bytes of the SHA-256 over the other columns; checked by store_verify()';
@@ -144,11 +150,16 @@ CREATE TABLE notebook_migrate.workflow_version (
   renamed int NOT NULL,
   author text NOT NULL,
   message text,
+  descents jsonb,
   digest bytea NOT NULL,
   layout_bytes bytea NOT NULL,
   seal bigint NOT NULL,
   PRIMARY KEY (workflow_id, version)
 );
+CREATE INDEX workflow_version_descent ON notebook_migrate.workflow_version (workflow_id, version)
+  WHERE descents IS NOT NULL;
+COMMENT ON INDEX notebook_migrate.workflow_version_descent IS
+  'Finds the few versions in which operators were split or merged';
 COMMENT ON TABLE notebook_migrate.workflow_version IS
   'One row a version: who, when, what changed, and the layout of its operators. Append-only';
 COMMENT ON COLUMN notebook_migrate.workflow_version.workflow_id IS 'The workflow';
@@ -165,6 +176,7 @@ COMMENT ON COLUMN notebook_migrate.workflow_version.layout IS 'Against its paren
 COMMENT ON COLUMN notebook_migrate.workflow_version.renamed IS 'Against its parent: operators of which only the id changed';
 COMMENT ON COLUMN notebook_migrate.workflow_version.author IS 'The setting notebook_migrate.author, or else the session''s user';
 COMMENT ON COLUMN notebook_migrate.workflow_version.message IS 'What the writer said of it';
+COMMENT ON COLUMN notebook_migrate.workflow_version.descents IS 'Against its parent: operators that were split or merged; read through the view operator_descent';
 COMMENT ON COLUMN notebook_migrate.workflow_version.digest IS 'SHA-256 over the ordered parts; equal for equal workflows';
 COMMENT ON COLUMN notebook_migrate.workflow_version.layout_bytes IS 'Which operator stands where, with which parts; read by workflow_operators()';
 COMMENT ON COLUMN notebook_migrate.workflow_version.seal IS 'The first 8 bytes of the SHA-256 over the other columns; checked by store_verify()';
@@ -499,6 +511,19 @@ CREATE TRIGGER view_write INSTEAD OF INSERT OR UPDATE OR DELETE ON notebook_migr
 COMMENT ON TRIGGER view_write ON notebook_migrate.notebook IS
   'Turns writes into versions';
 
+CREATE VIEW notebook_migrate.cell_descent WITH (security_invoker = true) AS
+  SELECT v.notebook_id, d.key AS cell_key, d."from" AS from_key, v.version, d.change
+  FROM notebook_migrate.notebook_version v
+  CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(v.descents) AS d (key int, "from" int, change text)
+  WHERE v.descents IS NOT NULL;
+COMMENT ON VIEW notebook_migrate.cell_descent IS
+  'Which cells were split or merged, and when';
+COMMENT ON COLUMN notebook_migrate.cell_descent.notebook_id IS 'The notebook';
+COMMENT ON COLUMN notebook_migrate.cell_descent.cell_key IS 'The cell that has the text now';
+COMMENT ON COLUMN notebook_migrate.cell_descent.from_key IS 'The cell that had it in the version before';
+COMMENT ON COLUMN notebook_migrate.cell_descent.version IS 'The version in which it happened';
+COMMENT ON COLUMN notebook_migrate.cell_descent.change IS 'split: cell_key is new, from_key lives on; merged: from_key is gone';
+
 CREATE VIEW notebook_migrate.workflow AS
   SELECT h.workflow_id, h.name, h.version,
          notebook_migrate.workflow_at(h.workflow_id, h.version) AS content,
@@ -521,6 +546,19 @@ CREATE TRIGGER view_write INSTEAD OF INSERT OR UPDATE OR DELETE ON notebook_migr
   FOR EACH ROW EXECUTE FUNCTION notebook_migrate.workflow_view_write();
 COMMENT ON TRIGGER view_write ON notebook_migrate.workflow IS
   'Turns writes into versions';
+
+CREATE VIEW notebook_migrate.operator_descent WITH (security_invoker = true) AS
+  SELECT v.workflow_id, d.key AS operator_key, d."from" AS from_key, v.version, d.change
+  FROM notebook_migrate.workflow_version v
+  CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(v.descents) AS d (key int, "from" int, change text)
+  WHERE v.descents IS NOT NULL;
+COMMENT ON VIEW notebook_migrate.operator_descent IS
+  'Which operators were split or merged, and when';
+COMMENT ON COLUMN notebook_migrate.operator_descent.workflow_id IS 'The workflow';
+COMMENT ON COLUMN notebook_migrate.operator_descent.operator_key IS 'The operator that has the text now';
+COMMENT ON COLUMN notebook_migrate.operator_descent.from_key IS 'The operator that had it in the version before';
+COMMENT ON COLUMN notebook_migrate.operator_descent.version IS 'The version in which it happened';
+COMMENT ON COLUMN notebook_migrate.operator_descent.change IS 'split: operator_key is new, from_key lives on; merged: from_key is gone';
 
 -- ---------------------------------------------------------------------------
 -- Mapping functions

@@ -110,6 +110,13 @@ SELECT notebook_version, workflow_version, links, exact, carried, changed, remov
        unmapped_cells, unmapped_operators
   FROM mapping_health(4175);
 
+SELECT notebook_edit(4175, '[
+  {"op": "replace", "cell": "c3", "value": {"cell_type": "code", "id": "c3", "metadata": {},
+    "source": "data = raw.dropna()\ndata.plot()", "outputs": [], "execution_count": null}},
+  {"op": "delete", "cell": "d4"}]', 'In one cell');
+SELECT change, cell_key, old_position, new_position, detail FROM notebook_diff(4175, 5, 6);
+SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175, NULL);
+
 SELECT * FROM store_verify('notebook', 4175);
 
 DELETE FROM notebook WHERE notebook_id = 4175;

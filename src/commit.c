@@ -19,6 +19,7 @@
 #include "commit.h"
 #include "compare.h"
 #include "identity.h"
+#include "lineage.h"
 #include "recent.h"
 
 /* The setting notebook_migrate.max_document_size, in kB. */
@@ -361,6 +362,7 @@ int32
 nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 {
 	NbmNewVersion version = {0};
+	NbmBodies  *bodies = nbm_bodies_create();
 	NbmChange  *changes;
 	int			count;
 
@@ -372,13 +374,16 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 		return commit->head.version;
 	}
 	changes = nbm_compare(&commit->store, &commit->parent.layout, layout, 0,
-						  nbm_bodies_create(), &count);
+						  bodies, &count);
 	nbm_count_changes(commit->store.kind, changes, count, version.counts);
 	version.version = commit->head.version + 1;
 	version.next_key = commit->next_key;
 	version.created_at = commit->at;
 	version.message = commit->message;
 	version.layout = layout;
+	version.descents = nbm_lineage_find(&commit->store,
+										&commit->parent.layout, layout,
+										changes, count, bodies);
 	note_removed(commit, layout);
 	nbm_store_add_version(&commit->store, &commit->parent, &version);
 	return version.version;

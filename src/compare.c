@@ -40,11 +40,15 @@ typedef struct Comparison
 	bool	   *is_relinked;	/* by key; NULL: links are not compared */
 	JsonbContainer *old_places; /* operatorPositions, NULL: none */
 	JsonbContainer *new_places;
-	int			document_changes;	/* details of the document itself */
-	char	  **document_detail;
+	NbmWords	document_detail;	/* what changed of the document itself */
 	NbmChange  *changes;
 	int			count;
 } Comparison;
+
+/* Members that are told about as a whole, in a source or by other means. */
+static const char *const whole_members[] = {
+	"source", "input", "links", "operatorPositions", NULL
+};
 
 /* The name that a diff shows for a change. */
 const char *
@@ -61,6 +65,8 @@ nbm_change_name(NbmChangeName name)
 		[NBM_RENAMED] = "renamed",
 		[NBM_RELINKED] = "relinked",
 		[NBM_LAYOUT] = "layout",
+		[NBM_SPLIT] = "split",
+		[NBM_MERGED] = "merged",
 	};
 
 	return names[name];
@@ -98,73 +104,8 @@ nbm_count_changes(const NbmKind *kind, const NbmChange *changes, int count,
 	}
 }
 
-/* Adds a detail to a list that grows by doubling; name is not copied. */
-static void
-add_detail(char ***list, int *count, char *name)
-{
-	if (*count == 0)
-		*list = palloc_array(char *, 4);
-	else if (*count >= 4 && (*count & (*count - 1)) == 0)
-		*list = repalloc_array(*list, char *, *count * 2);
-	(*list)[(*count)++] = name;
-}
-
-/* A member's name for a detail, with what it is a member of. */
-static char *
-member_name(const char *prefix, NbmText key)
-{
-	return psprintf("%s%.*s", prefix, key.len, key.str);
-}
-
-/* May the members of this member be named one by one? */
-static bool
-is_opened(NbmText key)
-{
-	return nbm_key_is(key, "metadata") ||
-		nbm_key_is(key, "operatorProperties");
-}
-
 /*
- * Names the members in which two objects differ, in the objects' key order,
- * those of metadata and of operatorProperties one by one.
- */
-static void
-diff_members(JsonbContainer *a, JsonbContainer *b, const char *prefix,
-			 char ***list, int *count)
-{
-	int			na = JsonContainerSize(a);
-	int			nb = JsonContainerSize(b);
-	int			i = 0;
-	int			j = 0;
-
-	while (i < na || j < nb)
-	{
-		NbmText		ka;
-		NbmText		kb;
-		JsonbValue	va;
-		JsonbValue	vb;
-		int			order;
-
-		if (i < na)
-			nbm_member(a, i, &ka, &va);
-		if (j < nb)
-			nbm_member(b, j, &kb, &vb);
-		order = i >= na ? 1 : j >= nb ? -1 : nbm_key_cmp(ka, kb);
-		i += order <= 0;
-		j += order >= 0;
-		if (order == 0 && nbm_value_eq(&va, &vb))
-			continue;
-		if (order == 0 && prefix[0] == '\0' && is_opened(ka) &&
-			nbm_is_object(&va) && nbm_is_object(&vb))
-			diff_members(va.val.binary.data, vb.val.binary.data,
-						 psprintf("%.*s.", ka.len, ka.str), list, count);
-		else
-			add_detail(list, count, member_name(prefix, order <= 0 ? ka : kb));
-	}
-}
-
-/*
- * Puts right what diff_members() said of a cell's source: where only its form
+ * Puts right what nbm_differing_paths() said of a cell's source: where only its form
  * differs (one string, or lines; source, or input), that is said instead.
  */
 static void
@@ -173,9 +114,9 @@ name_source(NbmChange *change, bool same_text)
 	bool		seen = false;
 	int			n = 0;
 
-	for (int i = 0; i < change->ndetail; i++)
+	for (int i = 0; i < change->detail.count; i++)
 	{
-		char	   *name = change->detail[i];
+		char	   *name = change->detail.items[i];
 
 		if (strcmp(name, "source") == 0 || strcmp(name, "input") == 0)
 		{
@@ -184,9 +125,9 @@ name_source(NbmChange *change, bool same_text)
 			seen = true;
 			name = same_text ? "source_form" : "source";
 		}
-		change->detail[n++] = name;
+		change->detail.items[n++] = name;
 	}
-	change->ndetail = n;
+	change->detail.count = n;
 }
 
 /* Compares the cores of an item; true where they differ in meaning. */
@@ -200,7 +141,7 @@ compare_cores(Comparison *c, NbmChange *change)
 		return false;
 	a = &nbm_bodies_get(c->bodies, change->old_core)->root;
 	b = &nbm_bodies_get(c->bodies, change->new_core)->root;
-	diff_members(a, b, "", &change->detail, &change->ndetail);
+	nbm_differing_paths(a, b, whole_members, &change->detail);
 	if (c->kind == &nbm_notebook)
 		name_source(change, nbm_text_eq(nbm_item_source(c->kind, a),
 										nbm_item_source(c->kind, b)));
@@ -216,9 +157,9 @@ compare_outputs(const NbmItem *a, const NbmItem *b, NbmChange *change)
 	bool		counts = (differ & ~NBM_HAS_OUTPUTS) || a->count != b->count;
 
 	if (outputs)
-		add_detail(&change->detail, &change->ndetail, "outputs");
+		nbm_words_add(&change->detail, "outputs");
 	if (counts)
-		add_detail(&change->detail, &change->ndetail, "execution_count");
+		nbm_words_add(&change->detail, "execution_count");
 	return outputs || counts;
 }
 
@@ -233,17 +174,17 @@ compare_cell(Comparison *c, const NbmItem *a, const NbmItem *b, bool moved,
 
 	if (!nbm_text_eq(a->id[NBM_ID_STRONG], b->id[NBM_ID_STRONG]))
 	{
-		add_detail(&change->detail, &change->ndetail, "metadata.uuid");
+		nbm_words_add(&change->detail, "metadata.uuid");
 		metadata = true;
 	}
 	if (!nbm_text_eq(a->id[NBM_ID_WEAK], b->id[NBM_ID_WEAK]))
 	{
-		add_detail(&change->detail, &change->ndetail, "id");
+		nbm_words_add(&change->detail, "id");
 		metadata = true;
 	}
 	outputs = compare_outputs(a, b, change);
 	if (moved)
-		add_detail(&change->detail, &change->ndetail, "position");
+		nbm_words_add(&change->detail, "position");
 	change->name = modified && moved ? NBM_MOVED_MODIFIED :
 		modified ? NBM_MODIFIED : moved ? NBM_MOVED :
 		metadata ? NBM_METADATA : NBM_OUTPUTS;
@@ -281,11 +222,11 @@ compare_operator(Comparison *c, const NbmItem *a, const NbmItem *b,
 
 	(void) compare_cores(c, change);
 	if (renamed)
-		add_detail(&change->detail, &change->ndetail, "operatorID");
+		nbm_words_add(&change->detail, "operatorID");
 	if (relinked)
-		add_detail(&change->detail, &change->ndetail, "links");
+		nbm_words_add(&change->detail, "links");
 	if (layout)
-		add_detail(&change->detail, &change->ndetail, "position");
+		nbm_words_add(&change->detail, "position");
 	change->name = modified ? NBM_MODIFIED : renamed ? NBM_RENAMED :
 		relinked ? NBM_RELINKED : NBM_LAYOUT;
 	return modified || renamed || relinked || layout;
@@ -650,20 +591,21 @@ static void
 compare_workflow_envelopes(Comparison *c, JsonbContainer *a, JsonbContainer *b)
 {
 	bool		links_told = mark_relinked(c, a, b);
-	char	  **names = NULL;
-	int			count = 0;
+	NbmWords	names = {0};
 
 	if (!nbm_get_container(a, "operatorPositions", false, &c->old_places))
 		c->old_places = NULL;
 	if (!nbm_get_container(b, "operatorPositions", false, &c->new_places))
 		c->new_places = NULL;
-	diff_members(a, b, "", &names, &count);
-	for (int i = 0; i < count; i++)
+	nbm_differing_paths(a, b, whole_members, &names);
+	for (int i = 0; i < names.count; i++)
 	{
-		if ((strcmp(names[i], "links") == 0 && links_told) ||
-			(strcmp(names[i], "operatorPositions") == 0 && strays_kept(c)))
+		const char *name = names.items[i];
+
+		if ((strcmp(name, "links") == 0 && links_told) ||
+			(strcmp(name, "operatorPositions") == 0 && strays_kept(c)))
 			continue;
-		add_detail(&c->document_detail, &c->document_changes, names[i]);
+		nbm_words_add(&c->document_detail, names.items[i]);
 	}
 }
 
@@ -681,7 +623,7 @@ compare_envelopes(Comparison *c)
 	if (c->kind == &nbm_workflow)
 		compare_workflow_envelopes(c, a, b);
 	else
-		diff_members(a, b, "", &c->document_detail, &c->document_changes);
+		nbm_differing_paths(a, b, whole_members, &c->document_detail);
 }
 
 /* The next row of the result. */
@@ -751,14 +693,13 @@ add_document(Comparison *c)
 	NbmChange  *change = next_change(c);
 
 	/* cells that came or went change the lengths of worksheets, too */
-	if (c->document_changes == 0 && c->from->nitems == c->to->nitems &&
+	if (c->document_detail.count == 0 && c->from->nitems == c->to->nitems &&
 		(c->from->nruns != c->to->nruns ||
 		 memcmp(c->from->runs, c->to->runs, sizeof(int) * c->to->nruns) != 0))
-		add_detail(&c->document_detail, &c->document_changes, "worksheets");
-	if (c->document_changes == 0)
+		nbm_words_add(&c->document_detail, "worksheets");
+	if (c->document_detail.count == 0)
 		return;
 	change->name = c->kind == &nbm_workflow ? NBM_LAYOUT : NBM_METADATA;
-	change->ndetail = c->document_changes;
 	change->detail = c->document_detail;
 	c->count++;
 }

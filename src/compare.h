@@ -5,6 +5,7 @@
 #ifndef NBM_COMPARE_H
 #define NBM_COMPARE_H
 
+#include "paths.h"
 #include "store.h"
 
 /* What can happen to an item; a row of a diff names one of them. */
@@ -19,7 +20,9 @@ typedef enum NbmChangeName
 	NBM_OUTPUTS,				/* outputs or execution count */
 	NBM_RENAMED,				/* operators: same operator, new id */
 	NBM_RELINKED,
-	NBM_LAYOUT
+	NBM_LAYOUT,
+	NBM_SPLIT,					/* cut off, or what was cut; see lineage.h */
+	NBM_MERGED
 } NbmChangeName;
 
 /* A change of one item, or of the document itself. */
@@ -31,8 +34,7 @@ typedef struct NbmChange
 	int			new_position;
 	uint64		old_core;		/* part ids, where there is an item */
 	uint64		new_core;
-	int			ndetail;
-	char	  **detail;			/* what exactly, newly allocated */
+	NbmWords	detail;			/* what exactly: paths, or words */
 } NbmChange;
 
 extern const char *nbm_change_name(NbmChangeName name);

@@ -13,31 +13,30 @@
 #include "miscadmin.h"
 
 #include "identity.h"
-#include "match.h"
 
 /* Ids from this length on are generated ones, not "cell-1". */
 #define GENERATED_ID_LENGTH 8
 
-/* What the matcher needs to know of an item. */
-static void
-describe(const NbmKind *kind, const NbmCandidate *candidate,
-		 NbmMatchItem *item)
+/* What the matcher needs to know of an item; strings are not copied. */
+void
+nbm_describe_item(const NbmKind *kind, const NbmItem *item,
+				  JsonbContainer *core, NbmMatchItem *result)
 {
-	NbmText		type = nbm_item_type(kind, candidate->core);
-	NbmText		source = nbm_item_source(kind, candidate->core);
+	NbmText		type = nbm_item_type(kind, core);
+	NbmText		source = nbm_item_source(kind, core);
 
 	for (int i = 0; i < NBM_IDS; i++)
 	{
-		item->id[i] = candidate->item->id[i].str;
-		item->id_len[i] = candidate->item->id[i].len;
+		result->id[i] = item->id[i].str;
+		result->id_len[i] = item->id[i].len;
 	}
-	item->core = candidate->item->core;
-	item->type = type.str == NULL ? 0 :
+	result->core = item->core;
+	result->type = type.str == NULL ? 0 :
 		hash_bytes((const unsigned char *) type.str, type.len);
-	item->content = hash_bytes_extended((const unsigned char *) source.str,
-										source.len, item->type);
-	item->text = source.str;
-	item->text_len = source.len;
+	result->content = hash_bytes_extended((const unsigned char *) source.str,
+										  source.len, result->type);
+	result->text = source.str;
+	result->text_len = source.len;
 }
 
 /* Is there nothing but white space in it? */
@@ -248,9 +247,9 @@ nbm_identify(const NbmStore *store, const NbmLayout *parent,
 		NbmMatchItem *b = palloc_array(NbmMatchItem, nnews);
 
 		for (int i = 0; i < nolds; i++)
-			describe(store->kind, &olds[i], &a[i]);
+			nbm_describe_item(store->kind, olds[i].item, olds[i].core, &a[i]);
 		for (int i = 0; i < nnews; i++)
-			describe(store->kind, &news[i], &b[i]);
+			nbm_describe_item(store->kind, news[i].item, news[i].core, &b[i]);
 		nbm_match(a, nolds, b, nnews, old_of_new);
 	}
 	for (int i = 0; i < nnews; i++)

@@ -12,6 +12,7 @@
 
 #include "miscadmin.h"
 
+#include "heirs.h"
 #include "mapping.h"
 
 /* The name of a state in SQL. */
@@ -316,6 +317,8 @@ nbm_mapping_answer(NbmAnswer *answer, int64 notebook_id,
 	open_authored(&answer->cells, rows[chosen].notebook_version);
 	open_authored(&answer->operators, rows[chosen].workflow_version);
 	read_links(answer);
+	if (!answer->is_exact)
+		nbm_links_inherit(answer);
 	for (int i = 0; !answer->is_exact && i < answer->links.count; i++)
 	{
 		want_cores(&answer->cells, answer->links.items[i].cell);

@@ -127,10 +127,26 @@ static const QueryText queries[QUERIES] =
 	[Q_ADD_VERSION] = {
 		"INSERT INTO notebook_migrate.%1$s_version VALUES"
 		" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-		" $13, $14, $15, $16, $17)",
-		17, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
+		" $13, $14, $15, $16, $17, $18)",
+		18, {INT8OID, INT4OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT4OID,
 			INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID,
-		TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, INT8OID}
+		TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID, INT8OID}
+	},
+	[Q_DESCENTS] = {
+		/* a merge was undone where the item came back and went once more */
+		"SELECT v.version, d.key, d.\"from\", d.change" EQ "'merged'"
+		" FROM notebook_migrate.%1$s_version v"
+		" CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(v.descents)"
+		" AS d (key int, \"from\" int, change text)"
+		" WHERE v.%1$s_id" EQ "$1"
+		" AND v.version OPERATOR(pg_catalog.>) $2 AND v.version" LE "$3"
+		" AND v.descents IS NOT NULL"
+		" AND NOT (d.change" EQ "'merged' AND EXISTS"
+		" (SELECT FROM notebook_migrate.%1$s_removed r"
+		" WHERE r.%1$s_id" EQ "$1 AND r.%2$s_key" EQ "d.\"from\""
+		" AND r.version OPERATOR(pg_catalog.>=) v.version"
+		" AND r.version OPERATOR(pg_catalog.<) $3)) ORDER BY 1, 2, 3",
+		3, {INT8OID, INT4OID, INT4OID}
 	},
 	[Q_VERSION_ROWS] = {
 		"SELECT v.* FROM notebook_migrate.%1$s_version v"

@@ -15,6 +15,7 @@
 #include "args.h"
 #include "compare.h"
 #include "compat.h"
+#include "lineage.h"
 
 /* The source of a core part, which must have been fetched. */
 static Datum
@@ -28,12 +29,13 @@ source_datum(const NbmKind *kind, NbmBodies *bodies, uint64 core)
 static Datum
 detail_datum(const NbmChange *change)
 {
-	Datum	   *names = palloc_array(Datum, Max(change->ndetail, 1));
+	int			count = change->detail.count;
+	Datum	   *names = palloc_array(Datum, Max(count, 1));
 
-	for (int i = 0; i < change->ndetail; i++)
-		names[i] = CStringGetTextDatum(change->detail[i]);
-	return PointerGetDatum(construct_array(names, change->ndetail, TEXTOID,
-										   -1, false, TYPALIGN_INT));
+	for (int i = 0; i < count; i++)
+		names[i] = CStringGetTextDatum(change->detail.items[i]);
+	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 /* One row of a diff. */
@@ -79,6 +81,8 @@ diff(FunctionCallInfo fcinfo, const NbmKind *kind)
 												PG_GETARG_INT32(2)), &to);
 	bodies = nbm_bodies_create();
 	changes = nbm_compare(&store, &from.layout, &to.layout, 0, bodies, &count);
+	nbm_lineage_tell(&store, from.version, to.version, &from.layout,
+					 &to.layout, changes, count);
 	for (int i = 0; i < count; i++)
 	{
 		if (changes[i].old_position >= 0)
@@ -111,6 +115,7 @@ typedef struct History
 	NbmStore	store;
 	int32		key;
 	NbmLayout	before;			/* the version before; empty at first */
+	int32		before_version; /* 0 at first */
 	MemoryContext scratch;		/* for one comparison */
 	NbmBodies  *bodies;
 	HistoryRow *rows;
@@ -199,12 +204,17 @@ visit_version(const NbmStore *store, NbmVersion *version, bool is_sound,
 		changes = nbm_compare(store, &history->before,
 							  &version->layout, history->key,
 							  nbm_bodies_create(), &count);
+		if (count > 0 && history->before_version > 0)
+			nbm_lineage_tell(store, history->before_version, version->version,
+							 &history->before, &version->layout, changes,
+							 count);
 		for (int i = 0; i < count; i++)
 			add_row(history, version->version, &changes[i]);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(history->scratch);
 	}
 	history->before = version->layout;
+	history->before_version = version->version;
 }
 
 /* cell_history(id, key) -> version, position, change, source */

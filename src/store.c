@@ -611,6 +611,34 @@ nbm_store_check_mappings(const NbmStore *store, NbmRowVisit visit, void *arg)
 	each_row(store, Q_MAPPING_ROWS, Q_ADD_MAPPING, 1, visit, arg);
 }
 
+/*
+ * What was split or merged in the versions after one and up to another, by
+ * version; merges that were undone before the last one are left out.
+ */
+NbmDescentRow *
+nbm_store_descents(const NbmStore *store, int32 after, int32 upto, int *count)
+{
+	Datum		values[3] = {
+		Int64GetDatum(store->id), Int32GetDatum(after), Int32GetDatum(upto)
+	};
+	uint64		rows = run(store, Q_DESCENTS, values, NULL);
+	NbmDescentRow *result = palloc_array(NbmDescentRow, Max(rows, 1));
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		result[row].version = DatumGetInt32(nbm_query_column(row, 1, NULL));
+		result[row].key = DatumGetInt32(nbm_query_column(row, 2, NULL));
+		result[row].from = DatumGetInt32(nbm_query_column(row, 3, NULL));
+		result[row].is_merge = DatumGetBool(nbm_query_column(row, 4, NULL));
+		if (result[row].key < 1 || result[row].key > NBM_MAX_KEY ||
+			result[row].from < 1 || result[row].from > NBM_MAX_KEY)
+			damaged(store, "what was split or merged");
+	}
+	SPI_freetuptable(SPI_tuptable);
+	*count = (int) rows;
+	return result;
+}
+
 /* All removed items as they were noted, by version and key. */
 NbmRemovedRow *
 nbm_store_removed_rows(const NbmStore *store, int *count)
@@ -687,8 +715,8 @@ void
 nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
 					  NbmNewVersion *version)
 {
-	char		nulls[] = "                 ";
-	Datum		values[17];
+	char		nulls[] = "                  ";
+	Datum		values[18];
 	int32		keyframe;
 	bytea	   *layout = choose_layout(parent, version, &keyframe);
 
@@ -706,9 +734,12 @@ nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
 	values[13] = version->message ? CStringGetTextDatum(version->message) : 0;
 	if (version->message == NULL)
 		nulls[13] = 'n';
-	values[14] = digest_datum(version->digest);
-	values[15] = PointerGetDatum(layout);
-	values[16] = Int64GetDatum(seal_of(Q_ADD_VERSION, values, nulls));
+	values[14] = JsonbPGetDatum(version->descents);
+	if (version->descents == NULL)
+		nulls[14] = 'n';
+	values[15] = digest_datum(version->digest);
+	values[16] = PointerGetDatum(layout);
+	values[17] = Int64GetDatum(seal_of(Q_ADD_VERSION, values, nulls));
 	run(store, Q_ADD_VERSION, values, nulls);
 	if (parent != NULL)
 	{

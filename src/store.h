@@ -50,8 +50,18 @@ typedef struct NbmNewVersion
 	const char *message;		/* NULL: none */
 	uint8		digest[NBM_DIGEST_LEN];
 	NbmLayout  *layout;
+	Jsonb	   *descents;		/* NULL: none; lineage.c has the shape */
 	int32		counts[NBM_COUNTS];
 } NbmNewVersion;
+
+/* What was written of one item that was split or merged. */
+typedef struct NbmDescentRow
+{
+	int32		version;		/* in which it happened */
+	int32		key;			/* the item that has the text now */
+	int32		from;			/* and that had it before */
+	bool		is_merge;		/* from is gone; else it lives on */
+} NbmDescentRow;
 
 /* An authored mapping as it stands in the store. */
 typedef struct NbmMappingRow
@@ -118,6 +128,8 @@ extern void nbm_store_check_versions(const NbmStore *store,
 									 NbmRowVisit visit, void *arg);
 extern void nbm_store_check_mappings(const NbmStore *store,
 									 NbmRowVisit visit, void *arg);
+extern NbmDescentRow *nbm_store_descents(const NbmStore *store, int32 after,
+										 int32 upto, int *count);
 extern NbmRemovedRow *nbm_store_removed_rows(const NbmStore *store,
 											 int *count);
 extern void nbm_store_add_version(const NbmStore *store,

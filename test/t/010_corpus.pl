@@ -158,9 +158,10 @@ SQL
 	                 OR c.first <> 0 OR c.last <> c.cells - 1)}),
 		'', "$name: keys, ids and positions are unique in every version");
 	is( sql(qq{SELECT v.version, d.* FROM notebook_migrate.notebook_version AS v, LATERAL (
-	             SELECT count(*) FILTER (WHERE change = 'inserted') AS i, count(*) FILTER (WHERE change = 'deleted') AS d,
-	                    count(*) FILTER (WHERE change LIKE '%modified') AS m
-	               FROM notebook_migrate.notebook_diff($id, v.version - 1, v.version)) AS d
+	             SELECT count(*) FILTER (WHERE old_position IS NULL) AS i, count(*) FILTER (WHERE new_position IS NULL) AS d,
+	                    count(*) FILTER (WHERE change LIKE '%modified' OR change IN ('split', 'merged')
+	                                       AND num_nulls(old_position, new_position) = 0) AS m
+	               FROM notebook_migrate.notebook_diff($id, v.version - 1, v.version) WHERE cell_key IS NOT NULL) AS d
 	           WHERE v.notebook_id = $id AND v.version > 1 AND (d.i, d.d, d.m) IS DISTINCT FROM (v.inserted, v.deleted, v.modified)}),
 		'', "$name: the counts of a version are those of its diff");
 }

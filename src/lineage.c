@@ -1,0 +1,380 @@
+/*
+ * lineage.c
+ *		Items that were split or merged: found at commit, told in diffs.
+ *
+ * Where a cell is cut in two, its key stays with the part that holds more of
+ * it, and the other part is a new item; where two are joined, one of the keys
+ * is gone.  A version's row says which items these were:
+ *
+ *	[{"key": 7, "from": 3, "change": "split"},	-- 7 is new, 3 lives on
+ *	 {"key": 2, "from": 4, "change": "merged"}]	-- 4 is gone, 2 lives on
+ *
+ * A diff over many versions follows them from item to item.  Read backwards,
+ * a split is a merge and a merge a split.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "descent.h"
+#include "identity.h"
+#include "lineage.h"
+
+/* ---------------- at commit ---------------- */
+
+/* The items of one side that changed, for the search. */
+typedef struct Changed
+{
+	NbmMatchItem *items;
+	int32	   *keys;
+	int			count;
+} Changed;
+
+/* Adds the item at a position of a layout; returns its index. */
+static int
+add_changed(Changed *changed, const NbmKind *kind, const NbmLayout *layout,
+			int position, NbmBodies *bodies)
+{
+	NbmItem    *item = &layout->items[position];
+
+	nbm_describe_item(kind, item,
+					  &nbm_bodies_get(bodies, item->core)->root,
+					  &changed->items[changed->count]);
+	changed->keys[changed->count] = item->key;
+	return changed->count++;
+}
+
+/* Did type or source of an item change? */
+static bool
+is_modified(const NbmChange *change)
+{
+	return change->name == NBM_MODIFIED || change->name == NBM_MOVED_MODIFIED;
+}
+
+/*
+ * Can anything have been split or merged?  For either something must have
+ * come or gone, and something else have changed.  Asks for the bodies.
+ */
+static bool
+want_changed(const NbmChange *changes, int count, NbmBodies *bodies)
+{
+	bool		modified = false;
+	bool		came_or_went = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		modified |= is_modified(&changes[i]);
+		came_or_went |= changes[i].name == NBM_INSERTED ||
+			changes[i].name == NBM_DELETED;
+	}
+	if (!modified || !came_or_went)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (changes[i].name == NBM_DELETED || is_modified(&changes[i]))
+			nbm_bodies_want(bodies, changes[i].old_core);
+		if (changes[i].name == NBM_INSERTED || is_modified(&changes[i]))
+			nbm_bodies_want(bodies, changes[i].new_core);
+	}
+	return true;
+}
+
+/* Descents as they are stored; NULL for none. */
+static Jsonb *
+write_descents(const NbmDescent *descents, int count, const Changed *olds,
+			   const Changed *news)
+{
+	NbmWriter	w;
+
+	if (count == 0)
+		return NULL;
+	nbm_writer_init(&w, 0);
+	nbm_writer_begin_array(&w, count);
+	for (int i = 0; i < count; i++)
+	{
+		NbmPair		pairs[3];
+
+		pairs[0].key = nbm_text("key");
+		nbm_set_integer(&pairs[0].value, news->keys[descents[i].to]);
+		pairs[1].key = nbm_text("from");
+		nbm_set_integer(&pairs[1].value, olds->keys[descents[i].from]);
+		pairs[2].key = nbm_text("change");
+		nbm_set_string(&pairs[2].value, nbm_text(descents[i].is_merge ?
+												 "merged" : "split"));
+		nbm_writer_object(&w, pairs, 3);
+	}
+	nbm_writer_end(&w);
+	return nbm_writer_finish(&w);
+}
+
+/*
+ * Finds what was split or merged between two layouts, given their changes,
+ * as the version's row holds it; NULL where there is nothing.  Fetches bodies
+ * into the given set; the result is of the current context.
+ */
+Jsonb *
+nbm_lineage_find(const NbmStore *store, const NbmLayout *from,
+				 const NbmLayout *to, const NbmChange *changes, int count,
+				 NbmBodies *bodies)
+{
+	Changed		olds = {0};
+	Changed		news = {0};
+	int		   *old_of_new;
+	NbmDescent *descents;
+	int			ndescents;
+
+	if (!want_changed(changes, count, bodies))
+		return NULL;
+	nbm_bodies_fetch(bodies, store);
+	olds.items = palloc0_array(NbmMatchItem, count);
+	olds.keys = palloc_array(int32, count);
+	news.items = palloc0_array(NbmMatchItem, count);
+	news.keys = palloc_array(int32, count);
+	old_of_new = palloc_array(int, count);
+	for (int i = 0; i < count; i++)
+	{
+		bool		modified = is_modified(&changes[i]);
+		int			old = -1;
+
+		CHECK_FOR_INTERRUPTS();
+		if (changes[i].name == NBM_DELETED || modified)
+			old = add_changed(&olds, store->kind, from,
+							  changes[i].old_position, bodies);
+		if (changes[i].name == NBM_INSERTED || modified)
+			old_of_new[add_changed(&news, store->kind, to,
+								   changes[i].new_position, bodies)] = old;
+	}
+	descents = nbm_find_descents(olds.items, olds.count, news.items,
+								 news.count, old_of_new, &ndescents);
+	return write_descents(descents, ndescents, &olds, &news);
+}
+
+/* ---------------- in diffs ---------------- */
+
+/* An item that came or went, and the one that its text came from or went to. */
+typedef struct Step
+{
+	int32		key;
+	int32		other;
+	int32		order;			/* in the direction of the diff */
+} Step;
+
+/* The steps of a diff in one of its directions. */
+typedef struct Steps
+{
+	Step	   *items;
+	int			count;
+} Steps;
+
+/* The two versions of a diff, and its changes by key. */
+typedef struct Diff
+{
+	int		   *index[2];		/* of the old and the new layout, by key */
+	int32		max_key[2];
+	NbmChange **by_key;
+	int			count;
+} Diff;
+
+/* Is an item in the old, or the new, version? */
+static bool
+is_in(const Diff *diff, int side, int32 key)
+{
+	return key <= diff->max_key[side] && diff->index[side][key] >= 0;
+}
+
+/* qsort comparator of steps: by key, then in the diff's direction. */
+static int
+step_cmp(const void *a, const void *b)
+{
+	const Step *sa = a;
+	const Step *sb = b;
+
+	if (sa->key != sb->key)
+		return sa->key < sb->key ? -1 : 1;
+	return sa->order < sb->order ? -1 : sa->order > sb->order;
+}
+
+/* The place of the first step of a key at or after an order. */
+static int
+find_step(const Steps *steps, int32 key, int32 order)
+{
+	int			low = 0;
+	int			high = steps->count;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		const Step *step = &steps->items[middle];
+
+		if (step->key < key || (step->key == key && step->order < order))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Follows an item that came to the one it came from and that the old version
+ * has: backwards, step by step.  0 where there is none.
+ */
+static int32
+find_origin(const Diff *diff, const Steps *came, int32 key)
+{
+	int32		order = PG_INT32_MAX;
+
+	for (;;)
+	{
+		int			at = find_step(came, key, order) - 1;
+
+		CHECK_FOR_INTERRUPTS();
+		if (at < 0 || came->items[at].key != key)
+			return 0;
+		key = came->items[at].other;
+		order = came->items[at].order;
+		if (is_in(diff, 0, key))
+			return key;
+	}
+}
+
+/*
+ * Follows an item that went to the one it went to and that the new version
+ * has.  0 where there is none.
+ */
+static int32
+find_destination(const Diff *diff, const Steps *went, int32 key)
+{
+	int32		order = PG_INT32_MIN;
+
+	for (;;)
+	{
+		int			at = find_step(went, key, order);
+
+		CHECK_FOR_INTERRUPTS();
+		if (at >= went->count || went->items[at].key != key)
+			return 0;
+		key = went->items[at].other;
+		order = went->items[at].order + 1;
+		if (is_in(diff, 1, key))
+			return key;
+	}
+}
+
+/* Sorts what was written into steps of items that came and that went. */
+static void
+sort_steps(const NbmDescentRow *rows, int count, bool backwards, Steps *came,
+		   Steps *went)
+{
+	came->items = palloc_array(Step, count);
+	went->items = palloc_array(Step, count);
+	came->count = went->count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		const NbmDescentRow *row = &rows[i];
+		bool		comes = row->is_merge == backwards;
+		Steps	   *steps = comes ? came : went;
+		Step	   *step = &steps->items[steps->count++];
+
+		/* a split's new item is its key, a merge's lost one its from */
+		step->key = row->is_merge ? row->from : row->key;
+		step->other = row->is_merge ? row->key : row->from;
+		step->order = backwards ? -row->version : row->version;
+	}
+	qsort(came->items, came->count, sizeof(Step), step_cmp);
+	qsort(went->items, went->count, sizeof(Step), step_cmp);
+}
+
+/* qsort comparator of pointers to changes, by key. */
+static int
+change_cmp(const void *a, const void *b)
+{
+	int32		ka = (*(NbmChange *const *) a)->key;
+	int32		kb = (*(NbmChange *const *) b)->key;
+
+	return ka < kb ? -1 : ka > kb;
+}
+
+/* The change of an item, NULL for none. */
+static NbmChange *
+find_change(const Diff *diff, int32 key)
+{
+	NbmChange	wanted = {0};
+	NbmChange  *pointer = &wanted;
+	NbmChange **found;
+
+	wanted.key = key;
+	found = bsearch(&pointer, diff->by_key, diff->count, sizeof(NbmChange *), change_cmp);
+	return found ? *found : NULL;
+}
+
+/*
+ * Says of a change, NULL where it is not listed, what other item it is about.
+ * An item that came or went has its name from that in any case; the other one
+ * only where it would be called modified.
+ */
+static void
+tell(NbmChange *change, bool came_or_went, NbmChangeName name,
+	 const char *what, int32 other)
+{
+	if (change == NULL)
+		return;
+	if (is_modified(change) || came_or_went)
+		change->name = name;
+	nbm_words_add(&change->detail, psprintf("%s %d", what, other));
+}
+
+/* Tells of the items that came, or that went. */
+static void
+tell_steps(const Diff *diff, const Steps *steps, bool came)
+{
+	for (int i = 0; i < steps->count; i++)
+	{
+		int32		key = steps->items[i].key;
+		int32		other;
+		NbmChangeName name = came ? NBM_SPLIT : NBM_MERGED;
+
+		if (i > 0 && steps->items[i - 1].key == key)
+			continue;
+		if (is_in(diff, 0, key) == came || is_in(diff, 1, key) != came)
+			continue;
+		other = came ? find_origin(diff, steps, key) :
+			find_destination(diff, steps, key);
+		if (other == 0)
+			continue;
+		tell(find_change(diff, key), true, name, came ? "from" : "into",
+			 other);
+		tell(find_change(diff, other), false, name, came ? "into" : "with",
+			 key);
+	}
+}
+
+/*
+ * Names the splits and merges among the changes from one version to another,
+ * and says in their details which items they were.
+ */
+void
+nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
+				 const NbmLayout *from, const NbmLayout *to,
+				 NbmChange *changes, int count)
+{
+	Diff		diff;
+	int			nrows;
+	NbmDescentRow *rows;
+	Steps		came;
+	Steps		went;
+
+	rows = nbm_store_descents(store, Min(from_version, to_version),
+							  Max(from_version, to_version), &nrows);
+	if (nrows == 0)
+		return;
+	sort_steps(rows, nrows, from_version > to_version, &came, &went);
+	diff.index[0] = nbm_layout_index(from, &diff.max_key[0]);
+	diff.index[1] = nbm_layout_index(to, &diff.max_key[1]);
+	diff.by_key = palloc_array(NbmChange *, Max(count, 1));
+	diff.count = count;
+	for (int i = 0; i < count; i++)
+		diff.by_key[i] = &changes[i];
+	qsort(diff.by_key, count, sizeof(NbmChange *), change_cmp);
+	tell_steps(&diff, &came, true);
+	tell_steps(&diff, &went, false);
+}
