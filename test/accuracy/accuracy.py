@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How well src/match.c tells which cell is which, and how fast.
+"""How well the matcher (src/match.h) tells which cell is which, and how fast.
 
     NBM_DATA=.../shared/data test/accuracy/accuracy.py [--wrong] [--seeds N] [what ...]
 
@@ -9,7 +9,7 @@ time.  Recall is the part of the true pairs that were found, precision the part
 of the found pairs that are true.  A twin is a wrong pair whose two old cells
 have the same text, so that only luck could tell them apart.
 
-match.c is compiled with pgstub.c instead of a server and called by ctypes.
+The matcher is compiled with pgstub.c instead of a server and called by ctypes.
 """
 import argparse
 import ctypes
@@ -31,6 +31,11 @@ DATA = os.environ.get("NBM_DATA", os.path.join(HERE, "../../../shared/data"))
 
 # ---------------------------------------------------------------- the matcher
 
+# The files of src that make the matcher and nothing else.
+ROOMS = ["entries", "profile", "matcher", "candidates", "match_ids", "match_gaps", "match_neighbours",
+         "match_anywhere", "match"]
+
+
 class Item(ctypes.Structure):
     """NbmMatchItem of src/match.h."""
     _fields_ = [("id", ctypes.c_char_p * 2), ("id_len", ctypes.c_int * 2),
@@ -46,7 +51,8 @@ def build():
     subprocess.check_call(
         [os.environ.get("CC", "gcc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-Wl,-Bsymbolic",
          "-I" + include, "-I" + os.path.join(HERE, "../../src"),
-         os.path.join(HERE, "../../src/match.c"), os.path.join(HERE, "pgstub.c"), "-o", target])
+         *(os.path.join(HERE, "../../src", name + ".c") for name in ROOMS),
+         os.path.join(HERE, "pgstub.c"), "-o", target])
     lib = ctypes.CDLL(target)
     lib.nbm_similarity.restype = ctypes.c_double
     return lib

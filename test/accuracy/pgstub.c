@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pgstub.c
- *	  The few functions of the server that match.c calls, so that it can be
+ *	  The few functions of the server that the matcher calls, so that it can be
  *	  driven without one.
  *
  * One memory context at a time: everything allocated is in one list, which
