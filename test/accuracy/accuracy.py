@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How well src/match.c tells which cell is which, and how fast.
+"""How well the matcher (src/match.h) tells which cell is which, and how fast.
 
     NBM_DATA=.../shared/data test/accuracy/accuracy.py [--wrong] [--seeds N] [what ...]
 
@@ -9,7 +9,7 @@ time.  Recall is the part of the true pairs that were found, precision the part
 of the found pairs that are true.  A twin is a wrong pair whose two old cells
 have the same text, so that only luck could tell them apart.
 
-match.c is compiled with pgstub.c instead of a server and called by ctypes.
+The matcher is compiled with pgstub.c instead of a server and called by ctypes.
 """
 import argparse
 import ctypes
@@ -31,12 +31,22 @@ DATA = os.environ.get("NBM_DATA", os.path.join(HERE, "../../../shared/data"))
 
 # ---------------------------------------------------------------- the matcher
 
+# The files of src that make the matcher and nothing else.
+ROOMS = ["entries", "profile", "matcher", "candidates", "match_ids", "match_gaps", "match_neighbours",
+         "match_anywhere", "match", "descent"]
+
+
 class Item(ctypes.Structure):
     """NbmMatchItem of src/match.h."""
     _fields_ = [("id", ctypes.c_char_p * 2), ("id_len", ctypes.c_int * 2),
                 ("core", ctypes.c_uint64), ("content", ctypes.c_uint64),
                 ("type", ctypes.c_uint32), ("text", ctypes.c_char_p),
                 ("text_len", ctypes.c_int)]
+
+
+class Descent(ctypes.Structure):
+    """NbmDescent of src/descent.h."""
+    _fields_ = [("origin", ctypes.c_int), ("to", ctypes.c_int), ("is_merge", ctypes.c_bool)]
 
 
 def build():
@@ -46,9 +56,11 @@ def build():
     subprocess.check_call(
         [os.environ.get("CC", "gcc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-Wl,-Bsymbolic",
          "-I" + include, "-I" + os.path.join(HERE, "../../src"),
-         os.path.join(HERE, "../../src/match.c"), os.path.join(HERE, "pgstub.c"), "-o", target])
+         *(os.path.join(HERE, "../../src", name + ".c") for name in ROOMS),
+         os.path.join(HERE, "pgstub.c"), "-o", target])
     lib = ctypes.CDLL(target)
     lib.nbm_similarity.restype = ctypes.c_double
+    lib.nbm_find_descents.restype = ctypes.POINTER(Descent)
     return lib
 
 
@@ -98,6 +110,19 @@ def match(lib, old, new):
     return list(result)[:len(new)]
 
 
+def descents(lib, old, new, result):
+    """The descents between two documents matched like that: {(old, new, is it a merge), ...}."""
+    count = ctypes.c_int()
+    links = (ctypes.c_int * max(1, len(new)))(*result)
+    found = lib.nbm_find_descents(as_items(old), len(old), as_items(new), len(new), links, ctypes.byref(count))
+    pairs = [(d.origin, d.to, d.is_merge) for d in found[:count.value]] if found else []
+    if found:
+        lib.pfree(found)
+    assert len(set(t for _, t, m in pairs if not m)) == sum(not m for _, _, m in pairs), "two origins"
+    assert len(set(f for f, _, m in pairs if m)) == sum(m for _, _, m in pairs), "two destinations"
+    return set(pairs)
+
+
 # ---------------------------------------------------------------- the measure
 
 class Score:
@@ -105,6 +130,7 @@ class Score:
 
     def __init__(self):
         self.true = self.found = self.right = self.edits = self.perfect = self.twins = 0
+        self.born = self.born_found = self.born_right = 0
 
     def add(self, old, new, result, wrong=None, label=""):
         """Count one matching; append what is wrong with it to wrong, if given."""
@@ -123,6 +149,23 @@ class Score:
                                   found, found >= 0 and old[found]))
         self.edits += 1
         self.perfect += bad == 0
+
+    def add_descents(self, old, new, truth, found, wrong=None, label=""):
+        """Count the descents of one edit; truth has pairs of true ids."""
+        found = {(old[a].true_id, new[b].true_id, merge) for a, b, merge in found}
+        there = {c.true_id for c in old}, {c.true_id for c in new}
+        truth = {(a, b, merge) for a, b, merge in truth if a in there[0] and b in there[1]}
+        self.born += len(truth)
+        self.born_found += len(found)
+        self.born_right += len(truth & found)
+        if wrong is not None:
+            wrong.extend((label, d, d in truth, old, new) for d in sorted(truth ^ found))
+
+    def descents(self):
+        """What was counted of descents."""
+        return (f"{self.edits:6d} edits {self.born:7d} descents   recall {100 * self.born_right / max(1, self.born):7.3f} %"
+                f"   found {self.born_found:5d}   false {self.born_found - self.born_right:4d}"
+                f"   in edits {100 * (self.born_found - self.born_right) / max(1, self.edits):6.2f} %")
 
     def __str__(self):
         return (f"{self.edits:6d} edits {self.true:7d} pairs   recall {100 * self.right / max(1, self.true):7.3f} %"
@@ -238,7 +281,7 @@ class Script:
     """Edits one notebook and keeps the truth."""
 
     def __init__(self, cells, foreign, rng):
-        self.cells, self.foreign, self.rng, self.born = cells, foreign, rng, 0
+        self.cells, self.foreign, self.rng, self.born, self.descents = cells, foreign, rng, 0, set()
 
     def fresh(self, source=None, type=None):
         """A new cell: of another notebook, if no source is given."""
@@ -321,29 +364,59 @@ class Script:
             del self.cells[self.pick()]
             self.copy_edit()
 
-    def split(self):
-        """Cut in two; the larger part stays who it was."""
-        choice = [i for i, c in enumerate(self.cells) if c.source.count("\n") > 2]
+    def split(self, parts=2, edit=False, retype=False):
+        """Cut in pieces; the largest one stays who it was."""
+        choice = [i for i, c in enumerate(self.cells) if c.source.count("\n") >= max(3, parts)]
         if not choice:
             return
         i = self.rng.choice(choice)
         cell = self.cells[i]
         lines = cell.source.split("\n")
-        k = self.rng.randint(1, len(lines) - 1)
-        parts = ["\n".join(lines[:k]), "\n".join(lines[k:])]
-        self.cells[i:i + 1] = [cell.copy(source=p) if len(p) == max(map(len, parts)) else self.fresh(p, cell.type)
-                               for p in parts]
-        if self.cells[i].true_id == self.cells[i + 1].true_id:
-            self.cells[i + 1].true_id = "half"
+        cuts = [0] + sorted(self.rng.sample(range(1, len(lines)), parts - 1)) + [len(lines)]
+        pieces = ["\n".join(lines[a:b]) for a, b in zip(cuts, cuts[1:])]
+        most = max(pieces, key=len)
+        if edit:
+            k = self.rng.randrange(len(pieces))
+            pieces[k], most = edited(pieces[k], self.rng), most if pieces[k] != most else None
+            most = most or pieces[k]
+        other = "markdown" if cell.type == "code" else "code"
+        new = []
+        for k, piece in enumerate(pieces):
+            if k == pieces.index(most):
+                new.append(cell.copy(source=piece))
+            else:
+                new.append(self.fresh(piece, other if retype else cell.type))
+                if piece.strip():
+                    self.descents.add((cell.true_id, new[-1].true_id, False))
+        self.cells[i:i + 1] = new
 
-    def merge(self):
-        """Two cells become one, which is the larger of them."""
-        if len(self.cells) < 2:
+    def split_3(self):
+        self.split(3)
+
+    def split_edit(self):
+        self.split(edit=True)
+
+    def split_retype(self):
+        self.split(retype=True)
+
+    def merge(self, parts=2, edit=False):
+        """Cells become one, which is the largest of them."""
+        if len(self.cells) < parts:
             return
-        i = self.rng.randrange(len(self.cells) - 1)
-        a, b = self.cells[i:i + 2]
-        keep = a if len(a.source) >= len(b.source) else b
-        self.cells[i:i + 2] = [keep.copy(source=a.source + "\n" + b.source)]
+        i = self.rng.randrange(len(self.cells) - parts + 1)
+        these = self.cells[i:i + parts]
+        keep = max(these, key=lambda c: len(c.source))
+        for cell in these:
+            if cell is not keep and cell.source.strip():
+                self.descents.add((cell.true_id, keep.true_id, True))
+        source = "\n".join(c.source for c in these)
+        self.cells[i:i + parts] = [keep.copy(source=edited(source, self.rng) if edit else source)]
+
+    def merge_3(self):
+        self.merge(3)
+
+    def merge_edit(self):
+        self.merge(edit=True)
 
     def retype(self):
         i = self.pick(True)
@@ -362,7 +435,7 @@ class Script:
 
 
 KINDS = ["edit", "edit_much", "insert", "delete", "replace", "move", "move_block", "move_edit", "duplicate",
-         "duplicate_far", "copy_edit", "blank", "split", "merge", "retype", "rerun", "reformat", "mixed"]
+         "duplicate_far", "copy_edit", "blank", "split", "split_3", "split_edit", "split_retype", "merge", "merge_3", "merge_edit", "retype", "rerun", "reformat", "mixed"]
 ID_KINDS = ["ids kept", "ids kept, mixed", "ids regenerated", "ids renumbered", "ids renumbered, mixed",
             "ids partly missing", "ids repeated"]
 
@@ -373,29 +446,29 @@ def with_ids(cells, ids):
 
 
 def synthetic(notebook, foreign, kind, rng):
-    """One edit of a notebook: (old, new)."""
+    """One edit of a notebook: (old, new, descents as pairs of true ids)."""
     old = [c.copy(true_id=f"c{i}") for i, c in enumerate(notebook)]
     script = Script([c.copy() for c in old], foreign, rng)
     if kind in KINDS:
         getattr(script, kind)()
-        return old, script.cells
+        return old, script.cells, script.descents
     if "mixed" in kind:
         script.mixed()
     else:
         script.insert()
         script.edit()
-    new = script.cells
+    new, born = script.cells, script.descents
     if "kept" in kind:
-        return with_ids(old, [c.true_id for c in old]), with_ids(new, [c.true_id for c in new])
+        return with_ids(old, [c.true_id for c in old]), with_ids(new, [c.true_id for c in new]), born
     if "regenerated" in kind:
-        return with_ids(old, [c.true_id for c in old]), with_ids(new, [f"g{j}" for j in range(len(new))])
+        return with_ids(old, [c.true_id for c in old]), with_ids(new, [f"g{j}" for j in range(len(new))]), born
     if "renumbered" in kind:
-        return with_ids(old, [f"cell-{i}" for i in range(len(old))]), with_ids(new, [f"cell-{i}" for i in range(len(new))])
+        return with_ids(old, [f"cell-{i}" for i in range(len(old))]), with_ids(new, [f"cell-{i}" for i in range(len(new))]), born
     if "missing" in kind:
         return (with_ids(old, [c.true_id for c in old]),
-                with_ids(new, [rng.choice([c.true_id, None]) for c in new]))
+                with_ids(new, [rng.choice([c.true_id, None]) for c in new]), born)
     return (with_ids(old, [rng.choice([c.true_id, "same"]) for c in old]),
-            with_ids(new, [rng.choice([c.true_id, "same"]) for c in new]))
+            with_ids(new, [rng.choice([c.true_id, "same"]) for c in new]), born)
 
 
 # ---------------------------------------------------------------- workflows
@@ -497,23 +570,31 @@ def history_tables(lib, wrong):
             print("skipped, no such revisions in this corpus")
 
 
-def synthetic_table(lib, kinds, seeds, wrong):
+def synthetic_table(lib, kinds, seeds, wrong, wrong_descents):
     """Edit scripts over the real notebooks, by kind of edit."""
     print(f"\n== synthetic edits of real notebooks, {seeds} seeds each")
     paths = sorted(glob.glob(os.path.join(DATA, "notebooks_corpus/notebooks/*.ipynb")))
     notebooks = [(p, c) for p, c in ((p, load(p)) for p in paths) if c]
     total = Score()
+    scores = {}
     for kind in kinds:
-        score = Score()
+        score = scores[kind] = Score()
         for path, cells in notebooks:
             foreign = [c for p, other in notebooks if p != path for c in other if c.source.strip()]
             for seed in range(seeds):
-                old, new = synthetic(cells, foreign, kind, random.Random(f"{path[-20:]}{kind}{seed}"))
+                old, new, born = synthetic(cells, foreign, kind, random.Random(f"{path[-20:]}{kind}{seed}"))
                 result = match(lib, old, new)
-                score.add(old, new, result, wrong, f"{kind} {os.path.basename(path)} {seed}")
+                label = f"{kind} {os.path.basename(path)} {seed}"
+                score.add(old, new, result, wrong, label)
                 total.add(old, new, result)
+                found = descents(lib, old, new, result)
+                score.add_descents(old, new, born, found, wrong_descents, label)
+                total.add_descents(old, new, born, found)
         print(f"{kind:24s}{score}")
     print(f"{'all':24s}{total}")
+    print(f"\n== splits and merges found in these edits")
+    for kind, score in scores.items():
+        print(f"{kind:24s}{score.descents()}")
 
 
 def workflow_table(lib, seeds, wrong):
@@ -551,17 +632,22 @@ def main():
         return
     lib = build()
     wrong = [] if args.wrong else None
+    wrong_descents = [] if args.wrong else None
     if not args.only or "history" in args.only:
         history_tables(lib, wrong)
     kinds = [k for k in KINDS + ID_KINDS if not args.only or k in args.only]
     if kinds:
-        synthetic_table(lib, kinds, args.seeds, wrong)
+        synthetic_table(lib, kinds, args.seeds, wrong, wrong_descents)
     if not args.only or "workflows" in args.only:
         workflow_table(lib, args.seeds, wrong)
     if not args.only or "worst" in args.only:
         worst_table(lib)
     for label, j, cell, truth, true_old, found, found_old in wrong or []:
         print(f"\n{label} new {j} {cell}\n   truth {truth} {true_old}\n   found {found} {found_old}")
+    for label, (origin, to, merge), is_true, old, new in wrong_descents or []:
+        print(f"\n{label}: {'merge' if merge else 'split'} {'missed' if is_true else 'false'}")
+        for name, side, true_id in (("   from", old, origin), ("     is", new, origin), ("    was", old, to), ("     to", new, to)):
+            print(name, [c for c in side if c.true_id == true_id])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * pgstub.c
- *	  The few functions of the server that match.c calls, so that it can be
+ *	  The few functions of the server that the matcher calls, so that it can be
  *	  driven without one.
  *
- * One memory context at a time: everything allocated is in one list, which
- * MemoryContextDelete frees.  pgstub_peak tells the most bytes in use.
+ * There is one memory context beside the caller's, never two at a time; all
+ * memory is in one list.  pgstub_peak tells the most bytes in use.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,6 +21,7 @@ typedef struct Piece
 {
 	struct Piece *next;
 	struct Piece *previous;
+	MemoryContext context;
 	Size		size;
 } Piece;
 
@@ -30,7 +31,8 @@ MemoryContext CurrentMemoryContext = NULL;
 volatile sig_atomic_t InterruptPending = false;
 Size		pgstub_peak = 0;
 static Size pgstub_used = 0;
-static Piece pieces = {&pieces, &pieces, 0};
+static Piece pieces = {&pieces, &pieces};
+static int	the_context;
 
 /* Does nothing: nobody interrupts. */
 void
@@ -65,6 +67,7 @@ palloc0(Size size)
 	Piece	   *piece = calloc(1, sizeof(Piece) + size);
 
 	piece->size = size;
+	piece->context = CurrentMemoryContext;
 	piece->next = pieces.next;
 	piece->previous = &pieces;
 	pieces.next->previous = piece;
@@ -72,6 +75,13 @@ palloc0(Size size)
 	pgstub_used += size;
 	pgstub_peak = Max(pgstub_peak, pgstub_used);
 	return piece + 1;
+}
+
+/* The same, as nobody may rely on anything else. */
+void	   *
+palloc(Size size)
+{
+	return palloc0(size);
 }
 
 /* Frees one piece. */
@@ -98,19 +108,23 @@ repalloc(void *pointer, Size size)
 	return result;
 }
 
-/* There is one context only. */
+/* The one context. */
 MemoryContext
 AllocSetContextCreateInternal(MemoryContext parent, const char *name,
 							  Size minContextSize, Size initBlockSize,
 							  Size maxBlockSize)
 {
-	return NULL;
+	return (MemoryContext) &the_context;
 }
 
-/* Frees everything. */
+/* Frees what is in a context. */
 void
 MemoryContextDelete(MemoryContext context)
 {
-	while (pieces.next != &pieces)
-		pfree(pieces.next + 1);
+	for (Piece *piece = pieces.next, *next; piece != &pieces; piece = next)
+	{
+		next = piece->next;
+		if (piece->context == context)
+			pfree(piece + 1);
+	}
 }
