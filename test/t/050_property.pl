@@ -232,10 +232,12 @@ foreach my $seed (@seed)
 		my ($from, $to) = (1 + int rand @history, 1 + int rand @history);
 		my ($inserted, $deleted, $modified, $moved) = compare($history[ $from - 1 ]{cells}, $history[ $to - 1 ]{cells});
 		my (%is, $moves);
-		foreach my $row (rows("SELECT change, cell_key FROM notebook_diff($id, $from, $to) WHERE cell_key IS NOT NULL"))
+		foreach my $row (rows("SELECT CASE WHEN change NOT IN ('split', 'merged') THEN change WHEN old_position IS NULL THEN 'inserted'
+			                                 WHEN new_position IS NULL THEN 'deleted' ELSE 'modified' END,
+			                            cell_key, 'position' = ANY (detail) FROM notebook_diff($id, $from, $to) WHERE cell_key IS NOT NULL"))
 		{
-			my ($change, $key) = @$row;
-			$moves++ if $change =~ /^moved/;
+			my ($change, $key, $has_moved) = @$row;
+			$moves++ if $has_moved eq 't';
 			push @{ $is{ $change =~ s/^moved_//r } }, $name_of{$key} // "key $key";
 		}
 		my $is = join('; ', (map { join(' ', sort @{ $is{$_} // [] }) } qw(inserted deleted modified)), $moves // 0);
@@ -264,9 +266,10 @@ foreach my $seed (@seed)
 	is(value("SELECT count(*) FROM notebook_version AS v, mapping_links($id, v.version, 1, 1) WHERE v.notebook_id = $id"),
 		@mapped * @history, "seed $seed: no link is dropped");
 
-	is(join(' ', map { $_->[0] } rows("SELECT version FROM notebook_version AS v, LATERAL (SELECT count(*) FILTER (WHERE change = 'inserted') AS i,
-	      count(*) FILTER (WHERE change = 'deleted') AS d, count(*) FILTER (WHERE change IN ('modified', 'moved_modified')) AS m
-	      FROM notebook_diff($id, v.version - 1, v.version)) AS c WHERE notebook_id = $id AND version > 1 AND (i, d, m) IS DISTINCT FROM (inserted, deleted, modified)")),
+	is(join(' ', map { $_->[0] } rows("SELECT version FROM notebook_version AS v, LATERAL (SELECT count(*) FILTER (WHERE old_position IS NULL) AS i,
+	      count(*) FILTER (WHERE new_position IS NULL) AS d, count(*) FILTER (WHERE change IN ('modified', 'moved_modified')
+	          OR change IN ('split', 'merged') AND num_nulls(old_position, new_position) = 0) AS m
+	      FROM notebook_diff($id, v.version - 1, v.version) WHERE cell_key IS NOT NULL) AS c WHERE notebook_id = $id AND version > 1 AND (i, d, m) IS DISTINCT FROM (inserted, deleted, modified)")),
 		'', "seed $seed: the counts of a version are those of its diff");
 	is(join(' ', map { "@$_" } rows("SELECT * FROM store_verify('notebook', $id)")), '', "seed $seed: sound");
 }
