@@ -1,0 +1,42 @@
+/*
+ * job_front.h
+ *		Where the queue began when this session last looked.
+ */
+#ifndef NBM_JOB_FRONT_H
+#define NBM_JOB_FRONT_H
+
+#include "datatype/timestamp.h"
+
+/* A place in the order in which jobs are handed out. */
+typedef struct NbmPlace
+{
+	int64		rank;
+	TimestampTz run_after;
+	int64		id;
+} NbmPlace;
+
+/* A claim, from where it starts. */
+typedef struct NbmFrontWatch
+{
+	NbmPlace	from;
+	bool		is_known;		/* is that from memory? else it is the start */
+	uint32		scope;			/* which kinds */
+	TimestampTz began;
+} NbmFrontWatch;
+
+/* A look for what time has made ready. */
+typedef struct NbmWakeWatch
+{
+	TimestampTz from;
+	TimestampTz began;
+} NbmWakeWatch;
+
+extern void nbm_front_forget(void);
+extern NbmFrontWatch nbm_front_begin(Datum kinds);
+extern void nbm_front_move(NbmFrontWatch *watch, NbmPlace front);
+extern bool nbm_front_is_far(NbmFrontWatch *watch);
+extern void nbm_front_learn(const NbmFrontWatch *watch, NbmPlace front);
+extern NbmWakeWatch nbm_wake_begin(void);
+extern void nbm_wake_end(const NbmWakeWatch *watch, TimestampTz at);
+
+#endif							/* NBM_JOB_FRONT_H */
