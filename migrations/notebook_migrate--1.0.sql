@@ -261,16 +261,11 @@ COMMENT ON CONSTRAINT workflow_removed_pkey ON notebook_migrate.workflow_removed
 CREATE TABLE notebook_migrate.migration_job (
   notebook_id bigint NOT NULL,
   job_id bigint GENERATED ALWAYS AS IDENTITY,
-  rank bigint NOT NULL GENERATED ALWAYS AS
-    (OPERATOR(pg_catalog.-) priority::bigint) STORED,
+  rank bigint NOT NULL,
   created_at timestamptz NOT NULL,
   run_after timestamptz NOT NULL,
   started_at timestamptz,
   lease_until timestamptz,
-  wake_at timestamptz GENERATED ALWAYS AS (
-    CASE WHEN state OPERATOR(pg_catalog.=) 'leased' THEN lease_until
-         WHEN state OPERATOR(pg_catalog.=) 'waiting' AND is_first AND NOT is_due THEN run_after
-    END) STORED,
   finished_at timestamptz,
   workflow_id bigint,
   mapping_id bigint,
@@ -282,8 +277,7 @@ CREATE TABLE notebook_migrate.migration_job (
   workflow_version int,
   is_first boolean NOT NULL,
   is_due boolean NOT NULL,
-  is_next boolean NOT NULL GENERATED ALWAYS AS
-    (state OPERATOR(pg_catalog.=) 'waiting' AND is_first AND is_due) STORED,
+  dedupe boolean NOT NULL,
   kind text NOT NULL,
   state text NOT NULL DEFAULT 'waiting',
   worker text,
@@ -297,18 +291,20 @@ CREATE TABLE notebook_migrate.migration_job (
   PRIMARY KEY (notebook_id, job_id),
   CONSTRAINT migration_job_state CHECK (state OPERATOR(pg_catalog.=) ANY
     (ARRAY['waiting', 'leased', 'done', 'failed', 'dead', 'cancelled']))
-);
+) WITH (fillfactor = 50);
 CREATE INDEX migration_job_id ON notebook_migrate.migration_job (job_id);
 CREATE INDEX migration_job_line ON notebook_migrate.migration_job (notebook_id, kind, job_id)
   WHERE finished_at IS NULL;
 CREATE INDEX migration_job_next ON notebook_migrate.migration_job (rank, run_after, job_id)
-  WHERE is_next;
+  WHERE is_first AND is_due AND state OPERATOR(pg_catalog.=) 'waiting';
 CREATE INDEX migration_job_next_kind ON notebook_migrate.migration_job (kind, rank, run_after, job_id)
-  WHERE is_next;
-CREATE INDEX migration_job_wake ON notebook_migrate.migration_job (wake_at)
-  WHERE wake_at IS NOT NULL;
+  WHERE is_first AND is_due AND state OPERATOR(pg_catalog.=) 'waiting';
+CREATE INDEX migration_job_leased ON notebook_migrate.migration_job (lease_until)
+  WHERE state OPERATOR(pg_catalog.=) 'leased';
+CREATE INDEX migration_job_later ON notebook_migrate.migration_job (run_after)
+  WHERE is_first AND NOT is_due AND state OPERATOR(pg_catalog.=) 'waiting';
 CREATE INDEX migration_job_work ON notebook_migrate.migration_job (notebook_id, work, job_id)
-  WHERE work IS NOT NULL;
+  WHERE dedupe OR state OPERATOR(pg_catalog.=) 'done';
 COMMENT ON TABLE notebook_migrate.migration_job IS
   'One row a job: what is to be done with a version of a notebook, who has it, what came of it. Written by the job functions';
 COMMENT ON SEQUENCE notebook_migrate.migration_job_job_id_seq IS 'Ids of jobs';
@@ -318,16 +314,16 @@ COMMENT ON INDEX notebook_migrate.migration_job_id IS 'Finds a job';
 COMMENT ON INDEX notebook_migrate.migration_job_line IS 'The unfinished jobs of a notebook and kind, oldest first';
 COMMENT ON INDEX notebook_migrate.migration_job_next IS 'What can be handed out, in the order in which it is';
 COMMENT ON INDEX notebook_migrate.migration_job_next_kind IS 'The same for workers that take some kinds only';
-COMMENT ON INDEX notebook_migrate.migration_job_wake IS 'What becomes ready at a time: leases that run out, retries';
+COMMENT ON INDEX notebook_migrate.migration_job_leased IS 'Finds leases that ran out';
+COMMENT ON INDEX notebook_migrate.migration_job_later IS 'Finds retries and late starts that have become due';
 COMMENT ON INDEX notebook_migrate.migration_job_work IS 'Finds equal work';
 COMMENT ON COLUMN notebook_migrate.migration_job.notebook_id IS 'The notebook';
 COMMENT ON COLUMN notebook_migrate.migration_job.job_id IS 'The job';
-COMMENT ON COLUMN notebook_migrate.migration_job.rank IS 'The priority turned round, so that an index has one direction';
+COMMENT ON COLUMN notebook_migrate.migration_job.rank IS 'The priority times -1: the order of jobs is that of an index';
 COMMENT ON COLUMN notebook_migrate.migration_job.created_at IS 'When it was submitted';
 COMMENT ON COLUMN notebook_migrate.migration_job.run_after IS 'Not handed out before; moved on by each failure';
 COMMENT ON COLUMN notebook_migrate.migration_job.started_at IS 'When it was last handed out';
 COMMENT ON COLUMN notebook_migrate.migration_job.lease_until IS 'While it is leased: when the worker''s time is up';
-COMMENT ON COLUMN notebook_migrate.migration_job.wake_at IS 'When time alone makes it ready: its lease''s end, or the run_after that it waits for';
 COMMENT ON COLUMN notebook_migrate.migration_job.finished_at IS 'When it was done, failed, given up or cancelled';
 COMMENT ON COLUMN notebook_migrate.migration_job.workflow_id IS 'Its result: the workflow';
 COMMENT ON COLUMN notebook_migrate.migration_job.mapping_id IS 'Its result: the mapping';
@@ -339,7 +335,7 @@ COMMENT ON COLUMN notebook_migrate.migration_job.max_attempts IS 'How often it m
 COMMENT ON COLUMN notebook_migrate.migration_job.workflow_version IS 'Its result: the version of the workflow';
 COMMENT ON COLUMN notebook_migrate.migration_job.is_first IS 'No older job of its notebook and kind was unfinished';
 COMMENT ON COLUMN notebook_migrate.migration_job.is_due IS 'Its run_after has come';
-COMMENT ON COLUMN notebook_migrate.migration_job.is_next IS 'It can be handed out now';
+COMMENT ON COLUMN notebook_migrate.migration_job.dedupe IS 'Whether equal work that is asked for while it is unfinished is answered with it';
 COMMENT ON COLUMN notebook_migrate.migration_job.kind IS 'What is to be done: convert, or a word of the application';
 COMMENT ON COLUMN notebook_migrate.migration_job.state IS 'waiting, leased, done, failed, dead or cancelled';
 COMMENT ON COLUMN notebook_migrate.migration_job.worker IS 'Who had it last';

@@ -3,19 +3,19 @@
  *		Where the queue began when this session last looked.
  *
  * Each job that was handed out leaves a dead entry at the front of an index.
- * Normally the next scan marks it, and later ones pass it for nothing.  But
- * while any transaction of the server holds an old snapshot, none can be
- * marked, and each claim would walk over all that were handed out since.  So
- * a session that notices how long the way has become remembers where the
- * first job was, and starts there for a while.
+ * A scan from there passes them one by one, until a VACUUM takes them away;
+ * and while any transaction of the server holds an old snapshot, none can be
+ * taken away, nor be marked as dead for everyone.  So a session that notices
+ * how long the way has become remembers the place of the job that it was
+ * given last, and goes on from there for a while.
  *
  * Memory is not to be trusted: jobs can appear before that place, by a higher
- * priority or a claim that was rolled back.  It lasts FRONT_LASTS times as
- * long as the walk took that it saves.  So walks cost a session a few per cent
- * of its time at most, and a job that should have come first is overtaken for
+ * priority, or because a claim was rolled back.  It lasts FRONT_LASTS times
+ * as long as the walk took that it saves.  So walks cost a session two per
+ * cent of its time at most, and what should have come first is overtaken for
  * a moment only; where a claim from memory finds nothing, it is made again
- * from the start.  What the session itself makes ready forgets the place at
- * once.  Without an old snapshot walks are short, and nothing is remembered.
+ * from the start.  What the session itself makes ready moves the place back.
+ * Where the way is short nothing is remembered.
  */
 #include "postgres.h"
 
@@ -27,7 +27,7 @@
 #include "job_front.h"
 
 /* Walks from this long on, in microseconds, are worth remembering. */
-#define FRONT_FAR 400
+#define FRONT_FAR 60
 /* How often the time of a walk its result is believed. */
 #define FRONT_LASTS 50
 
@@ -48,6 +48,17 @@ static bool
 is_fresh(const Memory *memory, TimestampTz now)
 {
 	return now >= memory->since && now < memory->until;
+}
+
+/* Which of two places is before the other? */
+static int
+place_cmp(const NbmPlace *a, const NbmPlace *b)
+{
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	if (a->run_after != b->run_after)
+		return a->run_after < b->run_after ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
 }
 
 /* Lets a memory last, in proportion to what it took to get it. */
@@ -86,35 +97,29 @@ nbm_front_begin(Datum kinds)
 	return watch;
 }
 
-/* The front has moved on; what is remembered lasts no longer for it. */
+/*
+ * Ends a claim that was given all it asked for, up to a place: the next one
+ * starts there, if the way was long or was known already.
+ */
 void
-nbm_front_move(NbmFrontWatch *watch, NbmPlace place)
+nbm_front_end(const NbmFrontWatch *watch, NbmPlace last)
 {
-	watch->from = place;
-	front.place = place;
+	if (watch->is_known)
+		front.place = last;
+	else if (GetCurrentTimestamp() - watch->began >= FRONT_FAR)
+	{
+		front.scope = watch->scope;
+		front.place = last;
+		keep(&front, watch->began);
+	}
 }
 
-/* Was the way from the start so long that it is worth looking again? */
-bool
-nbm_front_is_far(NbmFrontWatch *watch)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (watch->is_known || now - watch->began < FRONT_FAR)
-		return false;
-	watch->began = now;
-	return true;
-}
-
-/* Remembers a place that was found since nbm_front_is_far(). */
+/* A job was made ready at a place: the queue begins there at the latest. */
 void
-nbm_front_learn(const NbmFrontWatch *watch, NbmPlace place)
+nbm_front_lower(NbmPlace place)
 {
-	if (GetCurrentTimestamp() - watch->began < FRONT_FAR)
-		return;
-	front.scope = watch->scope;
-	front.place = place;
-	keep(&front, watch->began);
+	if (place_cmp(&place, &front.place) < 0)
+		front.place = place;
 }
 
 /* Begins a look for what time has made ready: from when on? */

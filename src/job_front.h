@@ -33,9 +33,8 @@ typedef struct NbmWakeWatch
 
 extern void nbm_front_forget(void);
 extern NbmFrontWatch nbm_front_begin(Datum kinds);
-extern void nbm_front_move(NbmFrontWatch *watch, NbmPlace front);
-extern bool nbm_front_is_far(NbmFrontWatch *watch);
-extern void nbm_front_learn(const NbmFrontWatch *watch, NbmPlace front);
+extern void nbm_front_end(const NbmFrontWatch *watch, NbmPlace last);
+extern void nbm_front_lower(NbmPlace place);
 extern NbmWakeWatch nbm_wake_begin(void);
 extern void nbm_wake_end(const NbmWakeWatch *watch, TimestampTz at);
 

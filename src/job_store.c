@@ -17,7 +17,7 @@
  * with key-share: it never waits for a submitter.)
  *
  * Time makes jobs ready, too: leases run out, retries and late starts become
- * due.  Those rows have a wake_at, and each claim wakes what has come.
+ * due.  Each claim wakes what has come.
  */
 #include "postgres.h"
 
@@ -123,13 +123,16 @@ set_new_job(const NbmNewJob *job, Datum *values)
 int64
 nbm_job_add(const NbmNewJob *job, bool is_first)
 {
-	Datum		values[10];
+	NbmPlace	place = {-(int64) job->priority, job->run_after};
+	Datum		values[11];
 
 	set_new_job(job, values);
 	values[9] = BoolGetDatum(is_first);
+	values[10] = BoolGetDatum(job->dedupe);
 	run(Q_JOB_ADD, values, NULL);
-	nbm_front_forget();
-	return DatumGetInt64(nbm_query_column(0, 1, NULL));
+	place.id = DatumGetInt64(nbm_query_column(0, 1, NULL));
+	nbm_front_lower(place);
+	return place.id;
 }
 
 /*
@@ -148,6 +151,19 @@ nbm_job_add_equal(const NbmNewJob *job, int64 equal_to)
 	return DatumGetInt64(nbm_query_column(0, 1, NULL));
 }
 
+/* A job's place in the queue: three columns of a row, from a number on. */
+static NbmPlace
+read_place(uint64 row, int number)
+{
+	NbmPlace	place;
+
+	place.rank = DatumGetInt64(nbm_query_column(row, number, NULL));
+	place.run_after = DatumGetTimestampTz(nbm_query_column(row, number + 1,
+														   NULL));
+	place.id = DatumGetInt64(nbm_query_column(row, number + 2, NULL));
+	return place;
+}
+
 /*
  * Makes the next job of a line the first one, after a job that was that is
  * finished.
@@ -161,7 +177,7 @@ promote(int64 notebook_id, const char *kind, int64 after, TimestampTz at)
 	};
 
 	if (nbm_query_run_latest(Q_JOB_PROMOTE, values, NULL) > 0)
-		nbm_front_forget();
+		nbm_front_lower(read_place(0, 1));
 }
 
 /*
@@ -199,7 +215,7 @@ wake(TimestampTz at)
 
 /* Reads a row of the last result of a claim. */
 static void
-read_claim(uint64 row, const char *state, NbmClaim *claim)
+read_claim(uint64 row, NbmClaim *claim)
 {
 	NbmJob	   *job = &claim->job;
 
@@ -210,7 +226,7 @@ read_claim(uint64 row, const char *state, NbmClaim *claim)
 	job->notebook_id = DatumGetInt64(nbm_query_column(row, 3, NULL));
 	job->version = DatumGetInt32(nbm_query_column(row, 4, NULL));
 	job->kind = TextDatumGetCString(nbm_query_column(row, 5, NULL));
-	job->state = pstrdup(state);
+	job->state = pstrdup("leased");
 	job->attempt = DatumGetInt32(nbm_query_column(row, 6, NULL));
 	job->payload = DatumGetJsonbPCopy(nbm_query_column(row, 7, NULL));
 	job->lease_until = DatumGetTimestampTz(nbm_query_column(row, 8, NULL));
@@ -241,32 +257,11 @@ hand_out(const NbmClaimer *claimer, int64 n, const NbmPlace *from)
 
 	set_place(from, &values[4]);
 	if (claimer->kinds == 0)
-		return run(Q_JOB_CLAIM, values, NULL);
+		return run(n == 1 ? Q_JOB_CLAIM_ONE : Q_JOB_CLAIM, values, NULL);
 	values[7] = claimer->kinds;
 	values[8] = Int64GetDatum(n > PG_INT64_MAX - SPARE_CANDIDATES ? n :
 							  n + SPARE_CANDIDATES);
 	return run(Q_JOB_CLAIM_KINDS, values, NULL);
-}
-
-/* Where the queue begins, looked for from a place on; its end if empty. */
-static NbmPlace
-find_front(const NbmClaimer *claimer, const NbmPlace *from)
-{
-	NbmPlace	place = {PG_INT64_MAX, DT_NOEND, PG_INT64_MAX};
-	Datum		values[4];
-	uint64		rows;
-
-	set_place(from, values);
-	values[3] = claimer->kinds;
-	rows = run(claimer->kinds == 0 ? Q_JOB_FRONT : Q_JOB_FRONT_KINDS, values,
-			   NULL);
-	if (rows > 0)
-	{
-		place.rank = DatumGetInt64(nbm_query_column(0, 1, NULL));
-		place.run_after = DatumGetTimestampTz(nbm_query_column(0, 2, NULL));
-		place.id = DatumGetInt64(nbm_query_column(0, 3, NULL));
-	}
-	return place;
 }
 
 /*
@@ -282,8 +277,6 @@ nbm_job_take(const NbmClaimer *claimer, int64 n, int *count)
 
 	wake(claimer->at);
 	watch = nbm_front_begin(claimer->kinds);
-	if (watch.is_known)
-		nbm_front_move(&watch, find_front(claimer, &watch.from));
 	rows = hand_out(claimer, n, &watch.from);
 	if (rows < n && watch.is_known)
 	{
@@ -295,12 +288,12 @@ nbm_job_take(const NbmClaimer *claimer, int64 n, int *count)
 			rows = hand_out(claimer, n, &watch.from);
 		}
 	}
+	if (rows == n)
+		nbm_front_end(&watch, read_place(rows - 1, 10));
 	claims = palloc_array(NbmClaim, Max(rows, 1));
 	for (uint64 row = 0; row < rows; row++)
-		read_claim(row, "leased", &claims[row]);
+		read_claim(row, &claims[row]);
 	*count = rows;
-	if (nbm_front_is_far(&watch))
-		nbm_front_learn(&watch, find_front(claimer, &watch.from));
 	return claims;
 }
 

@@ -19,6 +19,7 @@ typedef struct NbmNewJob
 	TimestampTz at;				/* now */
 	TimestampTz run_after;
 	int32		max_attempts;
+	bool		dedupe;			/* may other jobs be answered with it? */
 	Jsonb	   *payload;
 	Datum		work;			/* bytea: digest of what is to be done */
 } NbmNewJob;

@@ -118,7 +118,7 @@ read_payload(Jsonb *payload)
  * where notebook, version or workflow do not exist.
  */
 int64
-nbm_jobs_submit(NbmNewJob *job, const int32 *version, bool dedupe)
+nbm_jobs_submit(NbmNewJob *job, const int32 *version)
 {
 	Payload		payload = read_payload(job->payload);
 	NbmStore	notebook = {&nbm_notebook, job->notebook_id, false};
@@ -131,7 +131,7 @@ nbm_jobs_submit(NbmNewJob *job, const int32 *version, bool dedupe)
 	nbm_store_lock(&notebook, &head);
 	job->version = version ? *version : head.version;
 	job->work = nbm_job_work(job);
-	if (dedupe)
+	if (job->dedupe)
 	{
 		id = nbm_job_find_equal(job, true);
 		if (id != 0)

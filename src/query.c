@@ -38,15 +38,19 @@
 #define JOB_HAND_OUT \
 	" UPDATE " JOB " j SET state = 'leased', worker = $1, started_at = $2," \
 	" lease_until = $4, attempt = j.attempt" PLUS "1," \
-	" token = pg_catalog.gen_random_uuid() FROM c" \
-	" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id" \
+	" token = pg_catalog.gen_random_uuid()"
+#define JOB_HANDED \
 	" RETURNING j.job_id, j.token, j.notebook_id, j.version, j.kind," \
-	" j.attempt, j.payload, j.lease_until, j.is_first, j.rank, j.run_after"
+	" j.attempt, j.payload, j.lease_until, j.is_first, j.rank, j.run_after,"  \
+	" j.job_id AS id"
 /* One more entry of errors: what, of which attempt, whose, when. */
 #define JOB_ERROR(at, what) \
 	"coalesce(j.errors, '[]')" OR_JSON "pg_catalog.jsonb_build_array(" \
 	"pg_catalog.jsonb_build_object('attempt', j.attempt, 'worker', j.worker," \
 	" 'at', " at ", 'error', " what "))"
+#define JOB_IS_NEXT "is_first AND is_due AND state" EQ "'waiting'"
+#define JOB_IS_LEASED "state" EQ "'leased'"
+#define JOB_IS_LATER "is_first AND NOT is_due AND state" EQ "'waiting'"
 #define JOB_IS_EXPIRED "(j.state" EQ "'leased')"
 #define JOB_IS_DEAD "(j.state" EQ "'leased' AND j.attempt" GE "j.max_attempts)"
 
@@ -280,7 +284,8 @@ static const QueryText queries[QUERIES] =
 		/* what became of a workflow that is gone must be made again */
 		"SELECT j.job_id FROM " JOB " j"
 		" WHERE j.notebook_id" EQ "$1 AND j.work" EQ "$2"
-		" AND j.state" EQ "'done' AND (j.workflow_id IS NULL OR EXISTS"
+		" AND (j.dedupe OR j.state" EQ "'done') AND j.state" EQ "'done'"
+		" AND (j.workflow_id IS NULL OR EXISTS"
 		" (SELECT FROM notebook_migrate.workflow_head h"
 		" WHERE h.workflow_id" EQ "j.workflow_id))"
 		" ORDER BY j.job_id DESC LIMIT 1",
@@ -288,7 +293,8 @@ static const QueryText queries[QUERIES] =
 	},
 	[Q_JOB_EQUAL_OPEN] = {
 		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
-		" AND work" EQ "$2 AND finished_at IS NULL"
+		" AND work" EQ "$2 AND (dedupe OR state" EQ "'done')"
+		" AND finished_at IS NULL"
 		" ORDER BY job_id LIMIT 1",
 		2, {INT8OID, BYTEAOID}
 	},
@@ -300,33 +306,42 @@ static const QueryText queries[QUERIES] =
 	},
 	[Q_JOB_ADD] = {
 		"INSERT INTO " JOB " (notebook_id, version, kind, priority,"
-		" created_at, run_after, max_attempts, payload, work, is_first, is_due)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6" LE "$5)"
+		" created_at, run_after, max_attempts, payload, work, is_first, is_due,"
+		" rank, dedupe)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6" LE "$5,"
+		" OPERATOR(pg_catalog.-) $4::bigint, $11)"
 		" RETURNING job_id",
-		10, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, BOOLOID}
+		11, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, BOOLOID, BOOLOID}
 	},
 	[Q_JOB_ADD_EQUAL] = {
 		"INSERT INTO " JOB " (notebook_id, version, kind, priority,"
 		" created_at, run_after, max_attempts, payload, work, is_first, is_due,"
 		" state, finished_at, workflow_id, workflow_version, mapping_id,"
-		" warnings, equal_to)"
+		" warnings, equal_to, rank, dedupe)"
 		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, false, false, 'done', $5,"
 		" workflow_id, workflow_version, mapping_id, warnings,"
-		" coalesce(equal_to, job_id) FROM " JOB
+		" coalesce(equal_to, job_id), OPERATOR(pg_catalog.-) $4::bigint, true"
+		" FROM " JOB
 		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$10 RETURNING job_id",
 		10, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
 		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, INT8OID}
 	},
 	[Q_JOB_DUE] = {
-		"SELECT true FROM " JOB " WHERE wake_at" LE "$1 AND wake_at" GE "$2"
-		" LIMIT 1",
+		"SELECT true FROM " JOB " WHERE " JOB_IS_LEASED
+		" AND lease_until" LE "$1 AND lease_until" GE "$2"
+		" UNION ALL SELECT true FROM " JOB " WHERE " JOB_IS_LATER
+		" AND run_after" LE "$1 AND run_after" GE "$2 LIMIT 1",
 		2, {TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 	[Q_JOB_WAKE] = {
-		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE wake_at" LE "$1 AND wake_at" GE "$2 ORDER BY wake_at LIMIT 100"
-		" FOR UPDATE SKIP LOCKED)"
+		"WITH l AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
+		" WHERE " JOB_IS_LEASED " AND lease_until" LE "$1 AND lease_until" GE "$2"
+		" ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED),"
+		" w AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
+		" WHERE " JOB_IS_LATER " AND run_after" LE "$1 AND run_after" GE "$2"
+		" ORDER BY run_after LIMIT 100 FOR UPDATE SKIP LOCKED),"
+		" c AS (SELECT * FROM l UNION ALL SELECT * FROM w)"
 		" UPDATE " JOB " j SET is_due = true, token = NULL, lease_until = NULL,"
 		" state = CASE WHEN " JOB_IS_DEAD " THEN 'dead' ELSE 'waiting' END,"
 		" finished_at = CASE WHEN " JOB_IS_DEAD " THEN $1 END,"
@@ -339,24 +354,24 @@ static const QueryText queries[QUERIES] =
 		" j.finished_at IS NOT NULL",
 		2, {TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
-	[Q_JOB_FRONT] = {
-		"SELECT " JOB_ORDER " FROM " JOB " WHERE is_next"
-		" AND " JOB_FROM("$1", "$2", "$3") " ORDER BY " JOB_ORDER " LIMIT 1",
-		3, {INT8OID, TIMESTAMPTZOID, INT8OID}
-	},
-	[Q_JOB_FRONT_KINDS] = {
-		"SELECT f.* FROM (SELECT DISTINCT k FROM pg_catalog.unnest($4) AS a(k)) AS w,"
-		" LATERAL (SELECT " JOB_ORDER " FROM " JOB " WHERE is_next"
-		" AND kind" EQ "w.k AND " JOB_FROM("$1", "$2", "$3")
-		" ORDER BY " JOB_ORDER " LIMIT 1) f ORDER BY 1, 2, 3 LIMIT 1",
-		4, {INT8OID, TIMESTAMPTZOID, INT8OID, TEXTARRAYOID}
-	},
 	[Q_JOB_CLAIM] = {
 		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE is_next AND " JOB_FROM("$5", "$6", "$7")
+		" WHERE " JOB_IS_NEXT
+		" AND " JOB_FROM("$5", "$6", "$7")
 		" ORDER BY " JOB_ORDER " LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),"
-		" u AS (" JOB_HAND_OUT ")"
+		" u AS (" JOB_HAND_OUT " FROM c"
+		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
+		JOB_HANDED ")"
 		" SELECT * FROM u ORDER BY " JOB_ORDER,
+		7, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
+		TIMESTAMPTZOID, INT8OID}
+	},
+	[Q_JOB_CLAIM_ONE] = {
+		/* the same for one job, as most claims are, at half the price */
+		JOB_HAND_OUT " WHERE j.job_id" EQ "(SELECT job_id FROM " JOB
+		" WHERE " JOB_IS_NEXT " AND " JOB_FROM("$5", "$6", "$7")
+		" ORDER BY " JOB_ORDER " LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)"
+		JOB_HANDED,
 		7, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
 		TIMESTAMPTZOID, INT8OID}
 	},
@@ -365,14 +380,17 @@ static const QueryText queries[QUERIES] =
 		"WITH c AS MATERIALIZED (SELECT l.notebook_id, l.job_id"
 		" FROM (SELECT f.* FROM (SELECT DISTINCT k"
 		" FROM pg_catalog.unnest($8) AS a(k)) AS w, LATERAL"
-		" (SELECT notebook_id, " JOB_ORDER " FROM " JOB " WHERE is_next"
+		" (SELECT notebook_id, " JOB_ORDER " FROM " JOB " WHERE " JOB_IS_NEXT
 		" AND kind" EQ "w.k AND " JOB_FROM("$5", "$6", "$7")
 		" ORDER BY " JOB_ORDER " LIMIT $9) f ORDER BY " JOB_ORDER ") AS o"
 		" JOIN " JOB " l ON l.notebook_id" EQ "o.notebook_id"
-		" AND l.job_id" EQ "o.job_id AND l.is_next"
+		" AND l.job_id" EQ "o.job_id AND l.is_first AND l.is_due"
+		" AND l.state" EQ "'waiting'"
 		" ORDER BY o.rank, o.run_after, o.job_id LIMIT $3"
 		" FOR NO KEY UPDATE OF l SKIP LOCKED),"
-		" u AS (" JOB_HAND_OUT ")"
+		" u AS (" JOB_HAND_OUT " FROM c"
+		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
+		JOB_HANDED ")"
 		" SELECT * FROM u ORDER BY " JOB_ORDER,
 		9, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
 		TIMESTAMPTZOID, INT8OID, TEXTARRAYOID, INT8OID}
@@ -407,12 +425,11 @@ static const QueryText queries[QUERIES] =
 		5, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
 	},
 	[Q_JOB_PROMOTE] = {
-		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
+		"UPDATE " JOB " SET is_first = true, is_due = run_after" LE "$4"
+		" WHERE notebook_id" EQ "$1 AND job_id" EQ "(SELECT job_id FROM " JOB
 		" WHERE notebook_id" EQ "$1 AND kind" EQ "$2 AND finished_at IS NULL"
 		" AND job_id" GT "$3 ORDER BY job_id LIMIT 1 FOR NO KEY UPDATE)"
-		" UPDATE " JOB " j SET is_first = true, is_due = j.run_after" LE "$4"
-		" FROM c"
-		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id",
+		" RETURNING " JOB_ORDER,
 		4, {INT8OID, TEXTOID, INT8OID, TIMESTAMPTZOID}
 	},
 	[Q_JOB_PROMPT] = {

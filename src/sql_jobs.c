@@ -98,10 +98,10 @@ nbm_job_submit(PG_FUNCTION_ARGS)
 	job.run_after = PG_GETARG_TIMESTAMPTZ(4);
 	job.max_attempts = PG_GETARG_INT32(5);
 	job.payload = PG_GETARG_JSONB_P(6);
+	job.dedupe = PG_GETARG_BOOL(7);
 	level = nbm_store_begin();
 	job.at = GetCurrentTimestamp();
-	id = nbm_jobs_submit(&job, PG_ARGISNULL(1) ? NULL : &version,
-						 PG_GETARG_BOOL(7));
+	id = nbm_jobs_submit(&job, PG_ARGISNULL(1) ? NULL : &version);
 	nbm_store_end(level);
 	PG_RETURN_INT64(id);
 }
