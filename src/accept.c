@@ -97,6 +97,12 @@ read_replies(Accept *a)
 		open_workflow(a);
 	nbm_plan_read(&workflow, is_new ? NULL : called(&a->flow),
 				  is_new ? 0 : a->flow.layout->nitems, &a->plan);
+	if (a->plan.nudfs == 0 && (is_new || a->plan.nstated > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the workflow reply has no UDF with code"),
+				 errdetail("The reply's JSON begins at line %d, column %d.",
+						   workflow.line, workflow.column)));
 	nbm_plan_map(&mapping, &a->script, &a->plan);
 	if (!is_new)
 		nbm_adopt(&a->plan, &a->flow, &a->scope, &a->adoption);

@@ -13,8 +13,8 @@
  * not in the reply goes; one that never was, put in by hand, stays.
  *
  * In a part a UDF is called what the prompt called its operator.  Where it is
- * not, it is the operator that has one of its cells and similar code.  What
- * matches nothing is new, and nothing goes.
+ * not, it is the operator that has one of its cells and similar code, or the
+ * very code.  What matches nothing is new, and nothing goes.
  */
 #include "postgres.h"
 
@@ -223,6 +223,22 @@ adopt_by_cells(const NbmPlan *plan, const NbmFlow *flow,
 			adopt(adoption, candidates[i].udf, candidates[i].op);
 }
 
+/* Matches UDFs with operators that have the very code, in order. */
+static void
+adopt_by_equal_code(const NbmPlan *plan, const NbmFlow *flow,
+					NbmAdoption *adoption)
+{
+	for (int i = 0; i < plan->nudfs; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int op = 0; adoption->operators[i] < 0 &&
+			 op < flow->layout->nitems; op++)
+			if (adoption->udfs[op] < 0 && flow->operators[op].is_udf &&
+				nbm_text_eq(plan->udfs[i].code, flow->operators[op].code))
+				adopt(adoption, i, op);
+	}
+}
+
 /* Which UDFs does the mapping reply give cells? */
 static bool *
 mapped_udfs(const NbmPlan *plan)
@@ -290,5 +306,6 @@ nbm_adopt(const NbmPlan *plan, const NbmFlow *flow, const NbmScope *scope,
 	is_asked = asked_operators(flow, scope);
 	adopt_by_name(plan, flow, is_asked, false, adoption);
 	adopt_by_cells(plan, flow, scope, adoption);
+	adopt_by_equal_code(plan, flow, adoption);
 	adopt_by_name(plan, flow, is_asked, true, adoption);
 }

@@ -172,6 +172,7 @@ static void
 add_edges(NbmConversion *c, const NbmEdge *stated, int nstated)
 {
 	NbmEntry   *kept = sorted_edges(c->edges, c->nkept);
+	int		   *places = palloc_array(int, c->nkept + nstated + 1);
 	bool	   *is_closing;
 	int			n = c->nkept;
 
@@ -180,11 +181,16 @@ add_edges(NbmConversion *c, const NbmEdge *stated, int nstated)
 		const NbmEdge *edge = &stated[i];
 
 		if (is_removed(c, edge->from) || is_removed(c, edge->to))
-			nbm_problem(&c->plan->problems, "workflow reply: an edge joins an operator that is not in the reply any more");
+			nbm_problem(&c->plan->problems, "workflow reply at $.edges[%d]: the edge is at an operator that the reply leaves out",
+						c->plan->places[i]);
 		else if (edge->from == edge->to)
-			nbm_problem(&c->plan->problems, "workflow reply: an edge joins a UDF to the operator that it is");
+			nbm_problem(&c->plan->problems, "workflow reply at $.edges[%d]: both its ends are one operator",
+						c->plan->places[i]);
 		else if (!has_edge(kept, c->nkept, edge->from, edge->to))
+		{
+			places[c->nedges] = c->plan->places[i];
 			c->edges[c->nedges++] = *edge;
+		}
 	}
 	is_closing = nbm_graph_closing(c->plan->nudfs + (c->flow == NULL ? 0 :
 													 c->flow->layout->nitems),
@@ -192,7 +198,8 @@ add_edges(NbmConversion *c, const NbmEdge *stated, int nstated)
 	for (int i = c->nkept; i < c->nedges; i++)
 	{
 		if (is_closing[i])
-			nbm_problem(&c->plan->problems, "workflow reply: an edge closes a cycle with the links that stay");
+			nbm_problem(&c->plan->problems, "workflow reply at $.edges[%d]: the edge closes a cycle with links that stay",
+						places[i]);
 		else
 		{
 			c->has_out[c->edges[i].from] = true;

@@ -3,8 +3,7 @@
  *		A conversion as a language model's replies state it, checked.
  *
  * Nothing in a reply is trusted.  What is sound goes into the plan; each
- * other thing is left out, and a sentence says where it stood and why.  Only
- * a reply without anything to take is refused as a whole.
+ * other thing is left out, and a sentence says where it stood and why.
  *
  * Strings and arrays point into the replies, which must outlive the plan.
  */
@@ -139,7 +138,7 @@ read_udfs(const NbmReply *reply, NbmPlan *plan)
 				 errmsg("\"code\" of the workflow reply must be an object"),
 				 errdetail("The reply's JSON begins at line %d, column %d.",
 						   reply->line, reply->column)));
-	count = JsonContainerSize(code);
+	count = plan->nstated = JsonContainerSize(code);
 	plan->udfs = palloc_array(NbmUdf, Max(count, 1));
 	for (int i = 0; i < reply->nnames; i++)
 	{
@@ -273,7 +272,7 @@ repeated_edges(const NbmEdge *edges, int count)
 
 /* Keeps the edges that neither repeat another one nor close a cycle. */
 static void
-drop_edges(NbmPlan *plan, const int *places, int nnodes)
+drop_edges(NbmPlan *plan, int nnodes)
 {
 	bool	   *is_repeated = repeated_edges(plan->edges, plan->nedges);
 	bool	   *is_closing = nbm_graph_closing(nnodes, plan->edges,
@@ -284,12 +283,15 @@ drop_edges(NbmPlan *plan, const int *places, int nnodes)
 	{
 		if (is_repeated[i])
 			nbm_problem(&plan->problems, "workflow reply at $.edges[%d]: the edge is a duplicate",
-						places[i]);
+						plan->places[i]);
 		else if (is_closing[i])
 			nbm_problem(&plan->problems, "workflow reply at $.edges[%d]: the edge closes a cycle",
-						places[i]);
+						plan->places[i]);
 		else
+		{
+			plan->places[n] = plan->places[i];
 			plan->edges[n++] = plan->edges[i];
+		}
 	}
 	plan->nedges = n;
 }
@@ -301,7 +303,6 @@ read_edges(const NbmReply *reply, int nnodes, NbmPlan *plan)
 	JsonbContainer *array;
 	JsonbValue	value;
 	int			count;
-	int		   *places;
 
 	if (!nbm_get(&reply->value->root, "edges", &value))
 		return;
@@ -312,17 +313,17 @@ read_edges(const NbmReply *reply, int nnodes, NbmPlan *plan)
 	}
 	array = value.val.binary.data;
 	count = JsonContainerSize(array);
-	places = palloc_array(int, Max(count, 1));
+	plan->places = palloc_array(int, Max(count, 1));
 	plan->edges = palloc_array(NbmEdge, Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
-		places[plan->nedges] = i;
+		plan->places[plan->nedges] = i;
 		if (read_edge(plan, &value, i, &plan->edges[plan->nedges]))
 			plan->nedges++;
 	}
-	drop_edges(plan, places, nnodes);
+	drop_edges(plan, nnodes);
 }
 
 /* Takes the output columns of one UDF. */
@@ -407,8 +408,7 @@ read_outputs(const NbmReply *reply, NbmPlan *plan)
 
 /*
  * Reads a workflow reply.  others are the operators that are there already,
- * which edges may name too.  Raises 22023 where there is not one UDF to take,
- * unless others are there and the reply has none at all.
+ * which edges may name too.  Raises 22023 where "code" is no object.
  */
 void
 nbm_plan_read(const NbmReply *reply, const NbmCalled *others, int nothers,
@@ -417,12 +417,6 @@ nbm_plan_read(const NbmReply *reply, const NbmCalled *others, int nothers,
 	memset(plan, 0, sizeof(*plan));
 	note_oddities(reply, "workflow reply", plan);
 	read_udfs(reply, plan);
-	if (plan->nudfs == 0 && (nothers == 0 || plan->problems.total > 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the workflow reply has no UDF with code"),
-				 errdetail("The reply's JSON begins at line %d, column %d.",
-						   reply->line, reply->column)));
 	open_names(plan, others, nothers);
 	read_edges(reply, plan->nudfs + nothers, plan);
 	read_outputs(reply, plan);

@@ -43,7 +43,9 @@ typedef struct NbmPlan
 {
 	NbmUdf	   *udfs;
 	int			nudfs;
+	int			nstated;		/* UDFs that the reply names, sound or not */
 	NbmEdge    *edges;			/* between nodes; each once */
+	int		   *places;			/* of each edge in the reply */
 	int			nedges;
 	NbmPlanLink *links;
 	int			nlinks;

@@ -355,7 +355,7 @@ rank_object(const cJSON *root, NbmReplyKind wanted, NbmReplyKind *kind)
 	if (code != NULL)
 	{
 		*kind = NBM_WORKFLOW_REPLY;
-		return wanted == NBM_MAPPING_REPLY ? 0 : cJSON_IsObject(code) ? 3 : 1;
+		return wanted == NBM_MAPPING_REPLY ? 0 : cJSON_IsObject(code) ? 4 : 1;
 	}
 	*kind = NBM_MAPPING_REPLY;
 	if (wanted == NBM_WORKFLOW_REPLY)
@@ -390,15 +390,18 @@ blame(Scan *scan, int error)
 												  scan->end - error, 20))));
 }
 
-/* Notes the fault that text after a whole object, as if it went on, is. */
+/*
+ * Notes the fault that text after a whole object, as if it went on, is.  A
+ * brace may belong to one in the prose before.
+ */
 static void
-check_rest(Scan *scan)
+check_rest(const Search *search, Scan *scan)
 {
 	int			at = skip_space(scan->text, scan->end, scan->limit);
 	int			next = skip_space(scan->text, at + 1, scan->limit);
 
 	if (at < scan->limit &&
-		(scan->text[at] == '}' ||
+		((scan->text[at] == '}' && search->brace < 0) ||
 		 (scan->text[at] == ',' && next < scan->limit &&
 		  scan->text[next] == '"')))
 		note_fault(scan, at, ERRCODE_INVALID_JSON_TEXT,
@@ -457,7 +460,7 @@ try_object(Search *search, int at, int limit)
 	if (!is_json)
 		blame(&scan, at + error);
 	else
-		check_rest(&scan);
+		check_rest(search, &scan);
 	if (scan.fault.at >= 0)
 		search->fault = scan.fault;
 	else if (rank > 0 && rank >= search->best_rank)
