@@ -12,7 +12,7 @@
 /* What becomes of the UDFs and of the operators. */
 typedef struct NbmAdoption
 {
-	bool		is_whole;		/* is the reply a whole conversion, not a part? */
+	bool		is_whole;		/* a whole conversion, not a part of one? */
 	int		   *operators;		/* by UDF; -1: a new one */
 	int		   *udfs;			/* by operator; -1: none */
 	bool	   *is_removed;		/* by operator */

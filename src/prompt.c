@@ -116,7 +116,7 @@ cell_object(const Prompt *p, int index)
 	NbmValues	lines = {NULL, 0, 0};
 
 	nbm_member_integer(&members, "key",
-					p->script.layout->items[index].key);
+					   p->script.layout->items[index].key);
 	nbm_member_text(&members, "id", cell->id);
 	nbm_member_text(&members, "type", cell->type);
 	nbm_member_text(&members, "source", cell->source);
@@ -166,7 +166,7 @@ operator_object(const Prompt *p, int index)
 	NbmMembers	members = {.count = 0};
 
 	nbm_member_integer(&members, "key",
-					p->flow.layout->items[index].key);
+					   p->flow.layout->items[index].key);
 	nbm_member_text(&members, "id", op->id);
 	nbm_member_text(&members, "name", op->name);
 	nbm_member_text(&members, "type", nbm_item_type(&nbm_workflow, op->core));
@@ -207,11 +207,11 @@ add_workflow(const Prompt *p, NbmMembers *members)
 		if (p->is_shown[i])
 			nbm_add_jsonb(&operators, operator_object(p, i));
 	nbm_member_integer(members, "workflow_id",
-					p->scope.answer.operators.store.id);
+					   p->scope.answer.operators.store.id);
 	nbm_member_integer(members, "workflow_version",
-					p->scope.answer.operators.version.version);
+					   p->scope.answer.operators.version.version);
 	nbm_member_integer(members, "mapping_id",
-					p->scope.answer.mapping_id);
+					   p->scope.answer.mapping_id);
 	nbm_member_jsonb(members, "operators", nbm_array_of(&operators));
 	nbm_member_jsonb(members, "edges", edges_array(p));
 }

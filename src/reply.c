@@ -350,7 +350,6 @@ static int
 rank_object(const cJSON *root, NbmReplyKind wanted, NbmReplyKind *kind)
 {
 	const cJSON *code = cJSON_GetObjectItemCaseSensitive(root, "code");
-	const cJSON *child;
 
 	if (code != NULL)
 	{
@@ -360,7 +359,7 @@ rank_object(const cJSON *root, NbmReplyKind wanted, NbmReplyKind *kind)
 	*kind = NBM_MAPPING_REPLY;
 	if (wanted == NBM_WORKFLOW_REPLY)
 		return 0;
-	cJSON_ArrayForEach(child, root)
+	for (const cJSON *child = root->child; child != NULL; child = child->next)
 		if (cJSON_IsArray(child))
 			return 3;
 	if (wanted == NBM_ANY_REPLY)
@@ -598,12 +597,11 @@ read_names(const cJSON *object, const char *path, NbmText **names,
 	int			count = cJSON_GetArraySize(object);
 	Place	   *places = palloc_array(Place, Max(count, 1));
 	bool	   *is_again = palloc0_array(bool, Max(count, 1));
-	const cJSON *child;
 	int			n = 0;
 
 	if (!cJSON_IsObject(object))
 		return;
-	cJSON_ArrayForEach(child, object)
+	for (const cJSON *child = object->child; child != NULL; child = child->next)
 	{
 		places[n].name = child->string;
 		places[n].place = n;
@@ -620,7 +618,7 @@ read_names(const cJSON *object, const char *path, NbmText **names,
 					 psprintf("%s.%s", path, places[i].name));
 	}
 	n = 0;
-	cJSON_ArrayForEach(child, object)
+	for (const cJSON *child = object->child; child != NULL; child = child->next)
 		if (!is_again[n++] && names != NULL)
 			add_name(names, nnames, pstrdup(child->string));
 }

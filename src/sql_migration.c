@@ -47,7 +47,7 @@ PG_FUNCTION_INFO_V1(nbm_workflow_parse_reply);
 Datum
 nbm_workflow_parse_reply(PG_FUNCTION_ARGS)
 {
-	text	   *reply = PG_GETARG_TEXT_PP(0);
+	struct varlena *reply = PG_GETARG_TEXT_PP(0);
 	NbmMembers	members = {.count = 0};
 	NbmValues	udfs = {NULL, 0, 0};
 	NbmValues	warnings = {NULL, 0, 0};
@@ -92,7 +92,7 @@ problems_datum(const NbmProblems *problems)
 static const char *
 reply_arg(FunctionCallInfo fcinfo, int number, const char *name, int *len)
 {
-	text	   *reply;
+	struct varlena *reply;
 
 	nbm_require_arg(fcinfo, number, name);
 	reply = PG_GETARG_TEXT_PP(number);
