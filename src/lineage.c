@@ -426,6 +426,7 @@ nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
 				 const NbmLayout *from, const NbmLayout *to,
 				 NbmChange *changes, int count)
 {
+	bool		backwards = from_version > to_version;
 	Diff		diff;
 	int			nrows;
 	NbmDescentRow *rows;
@@ -436,7 +437,7 @@ nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
 							  Max(from_version, to_version), &nrows);
 	if (nrows == 0)
 		return;
-	sort_steps(rows, nrows, from_version > to_version, &came, &went);
+	sort_steps(rows, nrows, backwards, &came, &went);
 	diff.index[0] = nbm_layout_index(from, &diff.max_key[0]);
 	diff.index[1] = nbm_layout_index(to, &diff.max_key[1]);
 	diff.by_key = palloc_array(NbmChange *, Max(count, 1));
@@ -444,6 +445,7 @@ nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
 	for (int i = 0; i < count; i++)
 		diff.by_key[i] = &changes[i];
 	qsort(diff.by_key, count, sizeof(NbmChange *), change_cmp);
-	tell_steps(&diff, &came, true);
-	tell_steps(&diff, &went, false);
+	/* an item may be in both; what is told last names it, either way round */
+	tell_steps(&diff, backwards ? &went : &came, !backwards);
+	tell_steps(&diff, backwards ? &came : &went, backwards);
 }
