@@ -30,7 +30,7 @@
 
 #include "lines.h"
 
-/* Steps that a search may take in all, about, unless MIN_LIMIT makes it more. */
+/* Steps that a search may take in all, about; MIN_LIMIT can make it more. */
 #define MAX_WORK (1 << 25)
 
 /* The limit of a search's depth is never below this. */
