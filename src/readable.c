@@ -72,7 +72,7 @@ is_base64_word(const char *str, int len)
 
 /*
  * Adds a piece of text on one line: max bytes of it, about, then an ellipsis
- * and how many there are.
+ * and how many more there are.
  */
 void
 nbm_show_text(StringInfo out, NbmText string, int max)
@@ -89,7 +89,7 @@ nbm_show_text(StringInfo out, NbmText string, int max)
 
 		if (out->len - begin >= max)
 		{
-			appendStringInfo(out, "... (%d bytes)", string.len);
+			appendStringInfo(out, "... (%d more bytes)", string.len - at);
 			return;
 		}
 		if (at >= word_end && is_base64_char(c))
@@ -97,7 +97,7 @@ nbm_show_text(StringInfo out, NbmText string, int max)
 			word_end = at + base64_run(string, at);
 			if (is_base64_word(string.str + at, word_end - at))
 			{
-				appendStringInfo(out, "(%d characters of base64)",
+				appendStringInfo(out, "[%d characters of base64]",
 								 word_end - at);
 				at = word_end;
 				continue;
@@ -134,20 +134,32 @@ nbm_count_lines(NbmText string)
 	return count + (string.len > 0 && string.str[string.len - 1] != '\n');
 }
 
-/* Adds one line of a text, with what stands before it. */
-static void
-show_line(StringInfo out, const char *prefix, char mark, const NbmLines *lines,
-		  int line)
+/* A line of a text, from a byte on. */
+static NbmText
+line_from(const NbmLines *lines, int line, int from)
 {
 	NbmText		string;
 
-	string.str = lines->str + lines->start[line];
-	string.len = nbm_line_length(lines, line);
-	nbm_show_check(out, 20);
+	string.str = lines->str + lines->start[line] + from;
+	string.len = nbm_line_length(lines, line) - from;
+	return string;
+}
+
+/*
+ * Adds one line of a text, with what stands before it, leaving out its first
+ * bytes.
+ */
+static void
+show_line(StringInfo out, const char *prefix, char mark, const NbmLines *lines,
+		  int line, int from)
+{
+	nbm_show_check(out, 100);
 	appendStringInfoString(out, prefix);
 	if (mark != '\0')
 		appendStringInfoChar(out, mark);
-	nbm_show_text(out, string, NBM_SHOWN_LINE);
+	if (from > 0)
+		appendStringInfo(out, "(%d bytes) ...", from);
+	nbm_show_text(out, line_from(lines, line, from), NBM_SHOWN_LINE);
 	appendStringInfoChar(out, '\n');
 	CHECK_FOR_INTERRUPTS();
 }
@@ -159,7 +171,7 @@ nbm_show_lines(StringInfo out, const char *prefix, NbmText string)
 	NbmLines	lines = nbm_lines_split(string.str, string.len);
 
 	for (int i = 0; i < lines.count; i++)
-		show_line(out, prefix, '\0', &lines, i);
+		show_line(out, prefix, '\0', &lines, i, 0);
 	pfree(lines.start);
 }
 
@@ -170,6 +182,41 @@ show_range(StringInfo out, char mark, int line, int count)
 	appendStringInfo(out, " %c%d", mark, count == 0 ? line : line + 1);
 	if (count != 1)
 		appendStringInfo(out, ",%d", count);
+}
+
+/*
+ * How many bytes to leave out of two lines of which one became the other, so
+ * that what differs is seen although they are long.
+ */
+static int
+hidden_start(NbmText a, NbmText b)
+{
+	int			shorter = Min(a.len, b.len);
+	int			same = 0;
+
+	if (Max(a.len, b.len) <= NBM_SHOWN_LINE)
+		return 0;
+	while (same < shorter && a.str[same] == b.str[same])
+		same++;
+	return same < NBM_SHOWN_LINE / 2 ? 0 :
+		pg_mbcliplen(a.str, a.len, same - NBM_SHOWN_LINE / 10);
+}
+
+/* Adds the lines of a hunk. */
+static void
+show_hunk(StringInfo out, const char *prefix, const NbmLines *a,
+		  const NbmLines *b, const NbmHunk *hunk)
+{
+	int			pairs = Min(hunk->old_count, hunk->new_count);
+
+	for (int i = 0; i < hunk->old_count; i++)
+		show_line(out, prefix, '-', a, hunk->old_line + i, i >= pairs ? 0 :
+				  hidden_start(line_from(a, hunk->old_line + i, 0),
+							   line_from(b, hunk->new_line + i, 0)));
+	for (int i = 0; i < hunk->new_count; i++)
+		show_line(out, prefix, '+', b, hunk->new_line + i, i >= pairs ? 0 :
+				  hidden_start(line_from(a, hunk->old_line + i, 0),
+							   line_from(b, hunk->new_line + i, 0)));
 }
 
 /*
@@ -199,14 +246,12 @@ show_group(StringInfo out, const char *prefix, const NbmLines *a,
 	for (const NbmHunk *hunk = first; hunk <= last; hunk++)
 	{
 		for (; line < hunk->old_line; line++)
-			show_line(out, prefix, ' ', a, line);
-		for (; line < hunk->old_line + hunk->old_count; line++)
-			show_line(out, prefix, '-', a, line);
-		for (int i = 0; i < hunk->new_count; i++)
-			show_line(out, prefix, '+', b, hunk->new_line + i);
+			show_line(out, prefix, ' ', a, line, 0);
+		show_hunk(out, prefix, a, b, hunk);
+		line += hunk->old_count;
 	}
 	for (; line < end; line++)
-		show_line(out, prefix, ' ', a, line);
+		show_line(out, prefix, ' ', a, line, 0);
 }
 
 /*

@@ -8,7 +8,7 @@
 #include "document.h"
 
 /* What lines of source and JSON values may take in a readable text. */
-#define NBM_SHOWN_LINE 400
+#define NBM_SHOWN_LINE 2000
 #define NBM_SHOWN_VALUE 100
 
 /* The remarks under a heading, of which only so many are shown. */

@@ -101,21 +101,44 @@ is_rich(NbmText name, bool is_old)
 	return false;
 }
 
+/* Is this the name of a representation that is written in base64? */
+static bool
+is_binary(NbmText name)
+{
+	return nbm_key_is(name, "png") || nbm_key_is(name, "jpeg") ||
+		nbm_key_is(name, "pdf") || nbm_key_is(name, "application/pdf") ||
+		(name.len > 6 && memcmp(name.str, "image/", 6) == 0 &&
+		 !nbm_key_is(name, "image/svg+xml"));
+}
+
+/* Is an output a picture, beside which its plain text says nothing? */
+static bool
+is_picture(JsonbContainer *output)
+{
+	JsonbContainer *data = data_of(output);
+
+	for (int i = 0; i < JsonContainerSize(data); i++)
+	{
+		NbmText		key;
+
+		nbm_member(data, i, &key, NULL);
+		if (is_binary(key) || nbm_key_is(key, "image/svg+xml") ||
+			nbm_key_is(key, "svg"))
+			return true;
+	}
+	return false;
+}
+
 /* The size of a representation in bytes, base64 decoded. */
 static Size
 size_of(const NbmBody *body, NbmText name, const JsonbValue *value)
 {
 	NbmText		string = joined_text(value);
-	bool		is_binary = nbm_key_is(name, "png") ||
-	nbm_key_is(name, "jpeg") || nbm_key_is(name, "pdf") ||
-	nbm_key_is(name, "application/pdf") ||
-	(name.len > 6 && memcmp(name.str, "image/", 6) == 0 &&
-	 !nbm_key_is(name, "image/svg+xml"));
 
 	if (body->bytes != NULL && string.len >= 6 && string.len <= 10 &&
 		memcmp(string.str, "base64", 6) == 0)
 		return VARSIZE_ANY_EXHDR(body->bytes);
-	if (is_binary)
+	if (is_binary(name))
 		return (Size) string.len / 4 * 3;
 	return value->type == jbvBinary && string.len == 0 ?
 		(Size) value->val.binary.len : (Size) string.len;
@@ -182,7 +205,7 @@ describe_all(NbmBody *const *bodies, int count)
 }
 
 /*
- * All that some outputs say as plain text, without the line feed at its end,
+ * All that some outputs say as plain text, pictures left out, without the line feed at its end,
  * if it is short; else false.
  */
 static bool
@@ -196,6 +219,8 @@ short_text(NbmBody *const *bodies, int count, StringInfo buf)
 		NbmText		string = plain_text(&bodies[i]->body->root);
 
 		CHECK_FOR_INTERRUPTS();
+		if (is_picture(&bodies[i]->body->root))
+			continue;
 		if (string.len > MAX_TEXT_BYTES || buf->len > MAX_TEXT_BYTES)
 			return false;
 		appendBinaryStringInfo(buf, string.str, string.len);

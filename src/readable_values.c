@@ -5,7 +5,7 @@
  * A remark is a line "path: old -> new", "path: added new" or "path: removed
  * old"; a text of several lines is shown by lines.  Paths are those of
  * jsonpath without their "$.".  What is small is shown whole, what is large
- * by its members.  Arrays are compared between the elements that they begin
+ * by its members, but for lists of plain values, which are cut.  Arrays are compared between the elements that they begin
  * and end with alike.
  */
 #include "postgres.h"
@@ -77,12 +77,22 @@ shorten(StringInfo path, int len)
 	path->data[len] = '\0';
 }
 
-/* Is a value too large to be shown whole? */
+/* Is a value told by its members?  Lists of plain values are cut instead. */
 static bool
 is_large(const JsonbValue *value)
 {
-	return value != NULL && value->type == jbvBinary &&
-		value->val.binary.len > MAX_WHOLE;
+	JsonbContainer *container;
+
+	if (value == NULL || value->type != jbvBinary ||
+		value->val.binary.len <= MAX_WHOLE)
+		return false;
+	container = value->val.binary.data;
+	if (!JsonContainerIsArray(container))
+		return true;
+	for (int i = 0; i < JsonContainerSize(container); i++)
+		if (JBE_ISCONTAINER(container->children[i]))
+			return true;
+	return false;
 }
 
 /* Has a string several lines? */
