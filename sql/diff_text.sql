@@ -1,6 +1,7 @@
 -- What changed as one text, to be read.
 SET search_path = notebook_migrate, public;
 SET notebook_migrate.author = 'anna';
+SET DateStyle = 'ISO';
 \pset format unaligned
 \pset tuples_only on
 
@@ -111,7 +112,7 @@ SET TIME ZONE 'Asia/Kolkata';
 SET DateStyle = 'German';
 SELECT DISTINCT regexp_replace(l, '\d', '9', 'g') FROM regexp_split_to_table(workflow_diff_text(2301, 1, 2), '\n') AS l WHERE l ~ '^--- ';
 RESET TIME ZONE;
-RESET DateStyle;
+SET DateStyle = 'ISO';
 
 -- What is not there.
 \set VERBOSITY sqlstate
