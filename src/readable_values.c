@@ -262,6 +262,7 @@ compare_values(NbmRemarks *remarks, StringInfo path, const JsonbValue *from,
 	bool		arrays = nbm_is_array(either) && (whole || nbm_is_array(to));
 
 	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	if (!whole && nbm_value_eq(from, to))
 		return;
 	if (objects && (!whole || is_large(either)))

@@ -434,10 +434,31 @@ remark_ids(NbmRemarks *remarks, const Diff *diff, const NbmChange *change)
 	}
 }
 
+/* Is the source of a cell the same text, but not the same JSON? */
+static bool
+has_other_form(JsonbContainer *a, JsonbContainer *b)
+{
+	static const char *const names[] = {"source", "input"};
+
+	if (!nbm_text_eq(nbm_item_source(&nbm_notebook, a),
+					 nbm_item_source(&nbm_notebook, b)))
+		return false;
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		JsonbValue	va;
+		JsonbValue	vb;
+		bool		in_a = nbm_get(a, names[i], &va);
+		bool		in_b = nbm_get(b, names[i], &vb);
+
+		if (in_a != in_b || (in_a && !nbm_value_eq(&va, &vb)))
+			return true;
+	}
+	return false;
+}
+
 /* Remarks on a cell but for its source. */
 static void
-remark_cell(NbmRemarks *remarks, const NbmChange *change, JsonbContainer *a,
-			JsonbContainer *b)
+remark_cell(NbmRemarks *remarks, JsonbContainer *a, JsonbContainer *b)
 {
 	JsonbContainer *ma = NULL;
 	JsonbContainer *mb = NULL;
@@ -453,7 +474,7 @@ remark_cell(NbmRemarks *remarks, const NbmChange *change, JsonbContainer *a,
 		nbm_remark_members(remarks, "metadata", ma, mb, NULL);
 		nbm_remark_members(remarks, "", a, b, is_told_of_whole_cell);
 	}
-	if (has_detail(change, "source_form") && nbm_remark(remarks))
+	if (a != NULL && b != NULL && has_other_form(a, b) && nbm_remark(remarks))
 		appendStringInfoString(remarks->out,
 							   "source: the same text in another form\n");
 }
@@ -580,7 +601,7 @@ show_item(StringInfo out, const Diff *diff, const NbmChange *change)
 	show_heading(out, diff, change);
 	remark_ids(&remarks, diff, change);
 	if (kind == &nbm_notebook)
-		remark_cell(&remarks, change, a, b);
+		remark_cell(&remarks, a, b);
 	else
 		remark_operator(&remarks, a, b);
 	remark_outputs(&remarks, diff, change);
