@@ -95,31 +95,39 @@ sub fault
 	return;
 }
 
-# The new text, made of the old one and the readable difference.
+# The new text, made of the old one and the readable difference, whose numbers
+# must be right.
 sub patched
 {
 	my ($a, $shown) = @_;
 	my @a = map { s/\r/^M/r } lines($a);
-	my ($at, @new) = (0);
+	my ($at, $olds, $news, @new) = (0, 0, 0);
 
 	foreach (split /\n/, $shown, -1)
 	{
 		next if /^(?:--- notebook |\+\+\+ notebook |$|\@\@ cell )/;
-		if (/^\@\@ -(\d+)(?:,(\d+))? \+\d+(?:,\d+)? \@\@$/)
+		if (/^\@\@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? \@\@$/)
 		{
-			my $begin = defined $2 && $2 == 0 ? $1 : $1 - 1;
+			return "numbers of the hunk before '$_'" if $olds != 0 || $news != 0;
+			($olds, $news) = ($2 // 1, $4 // 1);
+			my $begin = $olds == 0 ? $1 : $1 - 1;
 			push @new, @a[ $at .. $begin - 1 ];
+			return "new line of '$_'" if @new != ($news == 0 ? $3 : $3 - 1);
 			$at = $begin;
 		}
 		elsif (/^([ -])(.*)$/s)
 		{
 			return "line '$2' is not there" if !defined $a[$at] || $a[$at] ne $2;
-			push @new, $2 if $1 eq ' ';
 			$at++;
+			$olds--;
+			next if $1 eq '-';
+			push @new, $2;
+			$news--;
 		}
-		elsif (/^\+(.*)$/s) { push @new, $1 }
+		elsif (/^\+(.*)$/s) { push @new, $1; $news-- }
 		else { return "what is '$_'?" }
 	}
+	return 'numbers of the last hunk' if $olds != 0 || $news != 0;
 	return join("\n", @new, @a[ $at .. $#a ]);
 }
 
