@@ -30,7 +30,7 @@
 
 /* How much of a part must come from the whole, of NBM_ONE ... */
 #define SHARE_LINES		6000
-#define SHARE_GRAMS		6000
+#define SHARE_GRAMS		4500
 #define SHARE_GRAMS_FAR 7000
 /* ... and how much that must be, in characters. */
 #define LEAST_LINES		4

@@ -71,11 +71,13 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 	nbm_match_unique(&m, contents, m.ncontents);
 	nbm_match_unique(&m, cores, m.ncores);
 	nbm_match_similar(&m, true);
+	nbm_match_twins(&m);
 	nbm_match_gaps(&m);
 	nbm_match_neighbours(&m);
 	nbm_match_between(&m);
 	nbm_match_equal(&m);
 	nbm_match_similar(&m, false);
+	nbm_match_blank(&m);
 	for (int new = 0; new < nnew; new++)
 		old_of_new[new] = m.side[NBM_NEW].partner[new];
 	MemoryContextSwitchTo(callers);
