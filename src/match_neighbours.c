@@ -225,10 +225,52 @@ nbm_match_neighbours(NbmMatcher *m)
 }
 
 /*
- * Still step 3: one free item on each side, alone between the same two
- * neighbours, is most likely one item that was rewritten, so little evidence
- * will do; where one of the two is blank, it was filled or emptied.  The ends
- * of a document are neighbours, too.
+ * One old item and one of a row of new ones, first to end - 1, which stand
+ * between the same neighbours: the only one that is blank, if the old one was
+ * emptied, or the only one that is not, if it was filled.  -1: none, or several.
+ */
+static int
+find_emptied(const NbmMatcher *m, int old, int first, int end)
+{
+	const NbmSide *a = &m->side[NBM_OLD];
+	const NbmSide *b = &m->side[NBM_NEW];
+	int			only = -1;
+
+	for (int new = first; new < end; new++)
+	{
+		if (b->blank[new] == a->blank[old])
+			continue;
+		if (only >= 0)
+			return -1;
+		only = new;
+	}
+	if (only >= 0 && (a->items[old].type != b->items[only].type ||
+					  nbm_ids_differ(m, old, only)))
+		return -1;
+	return only;
+}
+
+/*
+ * Links a free old item that stands between the same neighbours as the free new
+ * items first to end - 1.  Where there is only one of them, and it has the
+ * least bit of the old text, that was rewritten.
+ */
+static void
+match_row(NbmMatcher *m, int old, int first, int end)
+{
+	int			new = find_emptied(m, old, first, end);
+
+	if (new < 0 && end == first + 1 && !nbm_ids_differ(m, old, first) &&
+		nbm_compare_items(m, old, first, SIMILAR_BETWEEN) > 0)
+		new = first;
+	if (new >= 0)
+		nbm_link(m, old, new);
+}
+
+/*
+ * Still step 3: a free old item, alone between two neighbours that are linked
+ * with the neighbours of a row of free new items, is most likely one of these.
+ * The ends of a document are neighbours, too.
  */
 void
 nbm_match_between(NbmMatcher *m)
@@ -236,18 +278,16 @@ nbm_match_between(NbmMatcher *m)
 	const NbmSide *a = &m->side[NBM_OLD];
 	const NbmSide *b = &m->side[NBM_NEW];
 
-	for (int new = 0; new < b->nitems; new++)
+	for (int new = 0, end; new < b->nitems; new = end + 1)
 	{
 		int			before = new > 0 ? b->partner[new - 1] : -1;
-		int			after = new < b->nitems - 1 ? b->partner[new + 1] : a->nitems;
-		int			old = before + 1;
+		int			behind;
 
 		CHECK_FOR_INTERRUPTS();
-		if (b->partner[new] >= 0 || (new > 0 && before < 0) || after != old + 1 ||
-			a->partner[old] >= 0 || nbm_ids_differ(m, old, new))
-			continue;
-		if (a->blank[old] || b->blank[new] ? a->items[old].type == b->items[new].type :
-			nbm_compare_items(m, old, new, SIMILAR_BETWEEN) > 0)
-			nbm_link(m, old, new);
+		for (end = new; end < b->nitems && b->partner[end] < 0;)
+			end++;
+		behind = end < b->nitems ? b->partner[end] : a->nitems;
+		if (end > new && behind == before + 2 && a->partner[before + 1] < 0)
+			match_row(m, before + 1, new, end);
 	}
 }

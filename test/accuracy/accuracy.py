@@ -6,8 +6,9 @@
 Tables: real consecutive revisions (ids stripped before matching); synthetic
 edit scripts by kind of edit, over real notebooks; workflows; worst cases by
 time.  Recall is the part of the true pairs that were found, precision the part
-of the found pairs that are true.  A twin is a wrong pair whose two old cells
-have the same text, so that only luck could tell them apart.
+of the found pairs that are true.  A twin is a cell that changed places with an
+equal one: only the cells around them could tell them apart, or nothing at all.
+The second figures count twins as right.
 
 The matcher is compiled with pgstub.c instead of a server and called by ctypes.
 """
@@ -129,12 +130,19 @@ class Score:
     """Pairs that the truth connects, that the matcher connects, and both."""
 
     def __init__(self):
-        self.true = self.found = self.right = self.edits = self.perfect = self.twins = 0
+        self.true = self.found = self.right = self.edits = self.perfect = 0
+        self.twins_missed = self.twins_wrong = 0
         self.born = self.born_found = self.born_right = 0
 
     def add(self, old, new, result, wrong=None, label=""):
         """Count one matching; append what is wrong with it to wrong, if given."""
         where = {c.true_id: i for i, c in enumerate(old) if c.true_id is not None}
+        taker = {f: j for j, f in enumerate(result) if f >= 0}
+        owner = {where[c.true_id]: j for j, c in enumerate(new) if c.true_id in where}
+
+        def twin(j, other):
+            return other is not None and other != j and (new[j].type, new[j].source) == (new[other].type, new[other].source)
+
         bad = 0
         for j, cell in enumerate(new):
             truth, found = where.get(cell.true_id, -1), result[j]
@@ -143,7 +151,8 @@ class Score:
             self.right += truth >= 0 and truth == found
             if truth != found:
                 bad += 1
-                self.twins += (truth >= 0 and found >= 0 and old[truth].source == old[found].source)
+                self.twins_missed += truth >= 0 and twin(j, taker.get(truth))
+                self.twins_wrong += found >= 0 and twin(j, owner.get(found))
                 if wrong is not None:
                     wrong.append((label, j, cell, truth, truth >= 0 and old[truth],
                                   found, found >= 0 and old[found]))
@@ -168,9 +177,12 @@ class Score:
                 f"   in edits {100 * (self.born_found - self.born_right) / max(1, self.edits):6.2f} %")
 
     def __str__(self):
-        return (f"{self.edits:6d} edits {self.true:7d} pairs   recall {100 * self.right / max(1, self.true):7.3f} %"
-                f"   precision {100 * self.right / max(1, self.found):7.3f} %   missed {self.true - self.right:4d}"
-                f"   wrong {self.found - self.right:4d}   twins {self.twins:4d}"
+        def share(a, b):
+            return f"{100 * a / max(1, b):7.3f} %"
+        return (f"{self.edits:6d} edits {self.true:7d} pairs   recall {share(self.right, self.true)}"
+                f"   precision {share(self.right, self.found)}   missed {self.true - self.right:4d}"
+                f"   wrong {self.found - self.right:4d}   with twins {share(self.right + self.twins_missed, self.true)}"
+                f" {share(self.right + self.twins_wrong, self.found)}"
                 f"   faultless {100 * self.perfect / max(1, self.edits):5.1f} %")
 
 
