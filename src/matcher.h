@@ -92,6 +92,8 @@ extern void nbm_match_twins(NbmMatcher *m);
 extern void nbm_match_gaps(NbmMatcher *m);
 extern void nbm_match_neighbours(NbmMatcher *m);
 extern void nbm_match_between(NbmMatcher *m);
+extern bool nbm_has_links(const NbmMatcher *m);
+extern void nbm_match_links(NbmMatcher *m);
 extern void nbm_match_equal(NbmMatcher *m);
 extern void nbm_match_blank(NbmMatcher *m);
 extern void nbm_match_similar(NbmMatcher *m, bool clear);

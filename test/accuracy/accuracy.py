@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections import defaultdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -34,7 +35,12 @@ DATA = os.environ.get("NBM_DATA", os.path.join(HERE, "../../../shared/data"))
 
 # The files of src that make the matcher and nothing else.
 ROOMS = ["entries", "profile", "matcher", "candidates", "match_ids", "match_gaps", "match_neighbours",
-         "match_anywhere", "match", "descent"]
+         "match_links", "match_anywhere", "match", "descent"]
+
+
+class Link(ctypes.Structure):
+    """NbmMatchLink of src/match.h."""
+    _fields_ = [("neighbour", ctypes.c_int), ("anchor", ctypes.c_int32), ("label", ctypes.c_uint64)]
 
 
 class Item(ctypes.Structure):
@@ -42,7 +48,7 @@ class Item(ctypes.Structure):
     _fields_ = [("id", ctypes.c_char_p * 2), ("id_len", ctypes.c_int * 2),
                 ("core", ctypes.c_uint64), ("content", ctypes.c_uint64),
                 ("type", ctypes.c_uint32), ("text", ctypes.c_char_p),
-                ("text_len", ctypes.c_int)]
+                ("text_len", ctypes.c_int), ("links", ctypes.POINTER(Link)), ("nlinks", ctypes.c_int)]
 
 
 class Descent(ctypes.Structure):
@@ -74,11 +80,12 @@ def hash64(*parts):
 class Cell:
     """One cell; true_id says who it is, the two ids what the document says."""
 
-    def __init__(self, source, type="code", meta="", true_id=None, ids=(None, None)):
+    def __init__(self, source, type="code", meta="", true_id=None, ids=(None, None), links=()):
         self.source, self.type, self.meta, self.true_id, self.ids = source, type, meta, true_id, ids
+        self.links = links          # of an operator: (direction, port, the other's true_id, the other's port)
 
     def copy(self, **changes):
-        new = Cell(self.source, self.type, self.meta, self.true_id, self.ids)
+        new = Cell(self.source, self.type, self.meta, self.true_id, self.ids, self.links)
         new.__dict__.update(changes)
         return new
 
@@ -86,14 +93,23 @@ class Cell:
         return f"{self.type[0]} {self.true_id} {self.source[:90]!r}"
 
 
+# What identity.c leaves out of the text of operators.
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 def as_items(cells):
     """A C array of the cells."""
     items = (Item * max(1, len(cells)))()
+    place = {c.true_id: i for i, c in enumerate(cells)} if any(c.links for c in cells) else {}
     for item, cell in zip(items, cells):
         raw = cell.source.encode("utf-8", "surrogatepass")
         item.text, item.text_len = raw, len(raw)
         item.type = hash64(cell.type) & 0xFFFFFFFF
-        item.content = hash64(cell.type, cell.source)
+        item.content = hash64(cell.type, UUID.sub("", cell.source) if cell.links else cell.source)
+        if cell.links:
+            item.links = (Link * len(cell.links))(*((place.get(other, -1), 0, hash64(way, port, other_port))
+                                                    for way, port, other, other_port in cell.links))
+            item.nlinks = len(cell.links)
         item.core = hash64(cell.type, cell.source, cell.meta)
         for k in (0, 1):
             if cell.ids[k]:
@@ -485,35 +501,113 @@ def synthetic(notebook, foreign, kind, rng):
 
 # ---------------------------------------------------------------- workflows
 
+def with_links(cells, links):
+    """Gives operators their links: (source, port, target, port)."""
+    by_id = {c.true_id: c for c in cells}
+    for c in cells:
+        c.links = []
+    for source, out, target, into in links:
+        if source in by_id and target in by_id:
+            by_id[source].links.append(("out", out, target, into))
+            by_id[target].links.append(("in", into, source, out))
+    return cells
+
+
 def operators(content):
     """The operators of a workflow as cells without ids."""
     content = content.get("content", content)
     if isinstance(content, str):
         content = json.loads(content)
-    return [Cell(json.dumps(o["operatorProperties"], sort_keys=True, indent=0), o["operatorType"],
-                 "", o["operatorID"]) for o in content["operators"]]
+    cells = [Cell(o["operatorProperties"]["code"] if "code" in o["operatorProperties"]
+                  else json.dumps(o["operatorProperties"], sort_keys=True), o["operatorType"],
+                  "", o["operatorID"]) for o in content["operators"]]
+    return with_links(cells, [(k["source"]["operatorID"], k["source"].get("portID", ""),
+                               k["target"]["operatorID"], k["target"].get("portID", "")) for k in content["links"]])
+
+
+def an_operator(rng, n):
+    """One operator of a synthetic workflow; many of them are equal."""
+    kind = rng.choice(["Filter", "Projection", "Sort", "Limit", "Aggregate", "PythonUDFV2", "PythonUDFV2", "CSVFileScan"])
+    column = rng.choice(["a", "b", "price"])
+    text = {"Filter": {"predicates": [{"attribute": column, "condition": rng.choice([">", "="]), "value": str(rng.randint(0, 2))}]},
+            "Projection": {"attributes": [], "isDrop": False}, "Sort": {"attributes": [{"attribute": column, "sortPreference": "ASC"}]},
+            "Limit": {"limit": 10}, "CSVFileScan": {"fileName": f"/data/{rng.randint(0, 3)}.csv", "customDelimiter": ","},
+            "Aggregate": {"aggregations": [{"aggFunction": "sum", "attribute": column}], "groupByKeys": []}}.get(kind)
+    if text is None:
+        code = "\n".join("        " + some_code(rng) for _ in range(rng.randint(1, 12)))
+        source = f"from pytexera import *\n\nclass ProcessTupleOperator(UDFOperatorV2):\n    def process_tuple(self, tuple_, port):\n{code}\n        yield tuple_"
+    else:
+        source = json.dumps(text)
+    return Cell(source, kind, "", f"op{n}")
+
+
+def a_workflow(rng, size, shape):
+    """A synthetic workflow: chains, fans, or anything without circles."""
+    cells = [an_operator(rng, n) for n in range(size)]
+    links = []
+    for n in range(1, size):
+        if shape == "chain":
+            before = [] if n % 20 == 0 else [n - 1]
+        elif shape == "fan":
+            before = [max(0, n - rng.choice([5, 5, 5, 1]))] if n % 40 else []
+        else:
+            before = rng.sample(range(max(0, n - 8), n), min(n, rng.choice([1, 1, 1, 2])))
+        links += [(f"op{b}", "output-0", f"op{n}", f"input-{k}") for k, b in enumerate(before)]
+    return with_links(cells, links)
+
+
+def edit_workflow(old, kind, rng):
+    """A workflow generated anew: its order changed, and what kind says."""
+    new = [c.copy(links=list(c.links)) for c in old]
+    if "same order" not in kind:
+        rng.shuffle(new)
+    code = [i for i, c in enumerate(new) if len(c.source) > 20]
+    if "edited" in kind:
+        for i in rng.sample(code, min(len(code), max(2, len(new) // 5))):
+            new[i] = new[i].copy(source=edited(new[i].source, rng))
+    if "changed" in kind:                               # operators come and go
+        gone = {c.true_id for c in rng.sample(new, max(1, len(new) // 20))}
+        new = [c for c in new if c.true_id not in gone]
+        for c in new:
+            c.links = [k for k in c.links if k[2] not in gone]
+        for n in range(max(1, len(old) // 20)):
+            born, beside = an_operator(rng, f"new{n}"), rng.choice(new)
+            born.links = [("in", "input-0", beside.true_id, "output-0")]
+            beside.links.append(("out", "output-0", born.true_id, "input-0"))
+            new.insert(rng.randint(0, len(new)), born)
+    if "clone" in kind:                                 # ids inside the text, all of them new
+        def tag(cells, salt):
+            return [c.copy(source=c.source + " # after Filter-operator-" +
+                           str(uuid.UUID(int=random.Random(f"{salt}{c.true_id}").getrandbits(128)))) for c in cells]
+        return tag(old, "old"), tag(new, "new")
+    return old, new
+
+
+WORKFLOW_KINDS = ["anew", "anew, same order", "anew, edited", "anew, changed", "anew, edited, changed", "clone"]
 
 
 def workflow_edits(seeds):
-    """(label, old, new): the saves of the version chain, and each workflow
-    generated anew: all ids new, order shuffled, two operators edited."""
+    """(label, old, new): the saves of the version chain, and workflows, real
+    and synthetic, generated anew."""
     with open(os.path.join(DATA, "texera/version-chain_states_after_each_save.json"), encoding="utf-8") as f:
         states = [operators(s) for s in json.load(f)]
     for old, new in zip(states, states[1:]):
         yield "version chain", old, new
     paths = ("texera/workflow*.json", "texera/udon_W*.json", "texera/Q*_Final.json",
              "texera/prompt-example_workflow_content.json")
+    real = []
     for path in sorted(p for pattern in paths for p in glob.glob(os.path.join(DATA, pattern))):
         with open(path, encoding="utf-8") as f:
-            old = operators(json.load(f))
-        for seed in range(seeds):
-            rng = random.Random(f"{os.path.basename(path)}{seed}")
-            new = [c.copy() for c in old]
-            rng.shuffle(new)
-            full = [i for i, c in enumerate(new) if len(c.source) > 20]
-            for i in rng.sample(full, min(2, len(full))):
-                new[i] = new[i].copy(source=edited(new[i].source, rng, 1))
-            yield "generated anew", old, new
+            real.append((os.path.basename(path), operators(json.load(f))))
+    for kind in WORKFLOW_KINDS:
+        for name, old in real:
+            for seed in range(seeds):
+                yield f"real, {kind}", *edit_workflow(old, kind, random.Random(f"{name}{kind}{seed}"))
+        for shape in ("chain", "fan", "any"):
+            for size in (10, 30, 70, 200):
+                for seed in range(seeds):
+                    rng = random.Random(f"{shape}{size}{kind}{seed}")
+                    yield f"{shape}, {kind}", *edit_workflow(a_workflow(rng, size, shape), kind, rng)
 
 
 # ---------------------------------------------------------------- worst cases
@@ -615,8 +709,11 @@ def workflow_table(lib, seeds, wrong):
     by_kind = defaultdict(Score)
     for kind, old, new in workflow_edits(seeds):
         by_kind[kind].add(old, new, match(lib, old, new), wrong, kind)
+        if any(c.links for c in old):
+            bare = match(lib, [c.copy(links=()) for c in old], [c.copy(links=()) for c in new])
+            by_kind["without links: " + kind.split(", ", 1)[-1]].add(old, new, bare)
     for kind, score in sorted(by_kind.items()):
-        print(f"{kind:24s}{score}")
+        print(f"{kind:28s}{score}")
 
 
 def worst_table(lib):
