@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """How well the matcher (src/match.h) tells which cell is which, and how fast.
 
-    NBM_DATA=.../shared/data test/accuracy/accuracy.py [--wrong] [--seeds N] [what ...]
+    NBM_DATA=.../shared/data [NBM_HISTORIES=DIR:DIR] test/accuracy/accuracy.py
+        [--wrong] [--seeds N] [--first-seed N] [what ...]
+
+NBM_HISTORIES names more folders of revisions, laid out like the corpus' own
+(notebooks_corpus/history: a folder for each notebook, 0001.json, ...).
 
 Tables: real consecutive revisions (ids stripped before matching); synthetic
 edit scripts by kind of edit, over real notebooks; workflows; worst cases by
@@ -14,6 +18,7 @@ The matcher is compiled with pgstub.c instead of a server and called by ctypes.
 """
 import argparse
 import ctypes
+import difflib
 import glob
 import hashlib
 import json
@@ -162,6 +167,8 @@ class Score:
         bad = 0
         for j, cell in enumerate(new):
             truth, found = where.get(cell.true_id, -1), result[j]
+            if cell.true_id is None or (found >= 0 and old[found].true_id is None):
+                continue                                # nobody knows
             self.true += truth >= 0
             self.found += found >= 0
             self.right += truth >= 0 and truth == found
@@ -223,19 +230,52 @@ def load(path):
 
 def revisions(step):
     """Pairs of readable revisions, step apart: (label, old, new)."""
-    for folder in sorted(glob.glob(os.path.join(DATA, "notebooks_corpus/history/*/"))):
+    roots = [os.path.join(DATA, "notebooks_corpus/history")] + os.environ.get("NBM_HISTORIES", "").split(":")
+    for folder in sorted(f for root in roots if root for f in glob.glob(os.path.join(root, "*/"))):
         states = [(os.path.basename(p), load(p)) for p in sorted(glob.glob(folder + "*.json"))]
         states = [(n, c) for n, c in states if c is not None]
         for (_, old), (name, new) in zip(states, states[step:]):
-            yield f"{os.path.basename(folder[:-1])}/{name}", old, new
+            yield (f"{os.path.basename(folder[:-1])}/{name}", [c.copy() for c in old], [c.copy() for c in new])
+
+
+def alike(a, b):
+    """Are two texts nearly the same?"""
+    return difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() >= 0.9
+
+
+def forget_reminted(old, new):
+    """Takes a deleted and an inserted cell of nearly the same text for one cell
+    that a tool gave another id (some editors do with a change of type): the
+    ids say nothing of it, so it counts neither way."""
+    there = {c.true_id for c in new}
+    gone = [c for c in old if c.true_id not in there and c.source.strip()]
+    before = {c.true_id for c in old}
+    for cell in new:
+        if cell.true_id in before or not cell.source.strip():
+            continue
+        for other in gone:
+            if alike(other.source, cell.source):
+                gone.remove(other)
+                other.true_id = cell.true_id = None
+                break
 
 
 def truth_by_ids(old, new):
-    """Do real ids, kept by the tools, tell who is who?"""
+    """Do real ids, kept by the tools, tell who is who?  They were regenerated
+    if they are missing or repeated anywhere, if less than half of them are on
+    both sides, or if cells of equal, unique text mostly have different ones."""
     ids = [{c.true_id for c in side if c.true_id} for side in (old, new)]
     common = len(ids[0] & ids[1])
     unique = all(len(i) == len(side) for i, side in zip(ids, (old, new)))
-    return bool(unique and common and common >= 0.5 * min(len(old), len(new)))
+    if not (unique and common and common >= 0.5 * min(len(old), len(new))):
+        return False
+    only = [{c.source: c.true_id for c in side if c.source.strip() and sum(d.source == c.source for d in side) == 1}
+            for side in (old, new)]
+    both = [source for source in only[0] if source in only[1]]
+    if sum(only[0][source] == only[1][source] for source in both) < 0.5 * len(both):
+        return False
+    forget_reminted(old, new)
+    return True
 
 
 def truth_by_place(old, new):
@@ -252,7 +292,7 @@ def truth_by_place(old, new):
 
 def kind_of_revision(old, new):
     """Names of what happened between two revisions."""
-    where = {c.true_id: i for i, c in enumerate(old)}
+    where = {c.true_id: i for i, c in enumerate(old) if c.true_id is not None}
     order = [where[c.true_id] for c in new if c.true_id in where]
     kinds = []
     if len(order) < len(new):
@@ -456,6 +496,22 @@ class Script:
     def reformat(self):
         self.cells = [c.copy(source=re.sub(r"(?m)^ +| +$|(?<=[,=]) +", "", c.source)) for c in self.cells]
 
+    def upgrade(self):
+        """From format 3 to 4: headings become markdown, metadata and outputs
+        other names, every cell an id; sources are joined anew."""
+        level = lambda c: "#" * self.rng.choice([1, 2, 2, 3]) + " " + c.source.replace("\n", " ")
+        self.cells = [c.copy(type="markdown" if c.type == "heading" else c.type,
+                             source=level(c) if c.type == "heading" else c.source, meta=c.meta + "v4",
+                             ids=(None, f"v4-{i}")) for i, c in enumerate(self.cells)]
+
+    def upgrade_edit(self):
+        """The same, and somebody went on working."""
+        self.upgrade()
+        for _ in range(2):
+            self.edit()
+        self.insert()
+        self.delete()
+
     def mixed(self):
         for _ in range(min(self.rng.randint(3, 8), 1 + len(self.cells) // 3)):
             getattr(self, self.rng.choice(["edit", "edit", "edit", "insert", "delete", "move", "move_edit",
@@ -463,7 +519,7 @@ class Script:
 
 
 KINDS = ["edit", "edit_much", "insert", "delete", "replace", "move", "move_block", "move_edit", "duplicate",
-         "duplicate_far", "copy_edit", "blank", "split", "split_3", "split_edit", "split_retype", "merge", "merge_3", "merge_edit", "retype", "rerun", "reformat", "mixed"]
+         "duplicate_far", "copy_edit", "blank", "split", "split_3", "split_edit", "split_retype", "merge", "merge_3", "merge_edit", "retype", "rerun", "reformat", "upgrade", "upgrade_edit", "mixed"]
 ID_KINDS = ["ids kept", "ids kept, mixed", "ids regenerated", "ids renumbered", "ids renumbered, mixed",
             "ids partly missing", "ids repeated"]
 
@@ -586,7 +642,7 @@ def edit_workflow(old, kind, rng):
 WORKFLOW_KINDS = ["anew", "anew, same order", "anew, edited", "anew, changed", "anew, edited, changed", "clone"]
 
 
-def workflow_edits(seeds):
+def workflow_edits(first, seeds):
     """(label, old, new): the saves of the version chain, and workflows, real
     and synthetic, generated anew."""
     with open(os.path.join(DATA, "texera/version-chain_states_after_each_save.json"), encoding="utf-8") as f:
@@ -601,11 +657,11 @@ def workflow_edits(seeds):
             real.append((os.path.basename(path), operators(json.load(f))))
     for kind in WORKFLOW_KINDS:
         for name, old in real:
-            for seed in range(seeds):
+            for seed in range(first, first + seeds):
                 yield f"real, {kind}", *edit_workflow(old, kind, random.Random(f"{name}{kind}{seed}"))
         for shape in ("chain", "fan", "any"):
             for size in (10, 30, 70, 200):
-                for seed in range(seeds):
+                for seed in range(first, first + seeds):
                     rng = random.Random(f"{shape}{size}{kind}{seed}")
                     yield f"{shape}, {kind}", *edit_workflow(a_workflow(rng, size, shape), kind, rng)
 
@@ -669,14 +725,33 @@ def history_tables(lib, wrong):
             for label, old, new in revisions(step):
                 if truth(old, new):
                     result = match(lib, old, new)
-                    by_kind[kind_of_revision(old, new)].add(old, new, result, wrong, f"step {step} {label}")
+                    label = f"step {step} {label}"
+                    by_kind[kind_of_revision(old, new)].add(old, new, result, wrong, label)
+                    by_kind["~ all"].add(old, new, result)
         for kind, score in sorted(by_kind.items()):
             print(f"{kind:24s}{score}")
         if not by_kind:
             print("skipped, no such revisions in this corpus")
 
 
-def synthetic_table(lib, kinds, seeds, wrong, wrong_descents):
+def history_descents(lib):
+    """The splits and merges found in real revisions, for a person to judge."""
+    print("\n== splits and merges found in real histories, revision by revision")
+    count = pairs = 0
+    for label, old, new in revisions(1):
+        result = match(lib, old, new)
+        pairs += 1
+        for a, b, merge in sorted(descents(lib, old, new, result)):
+            count += 1
+            other = result[b] if merge else result.index(a)
+            line = lambda c: "\\n".join(c.source.split("\n"))[:160]
+            print(f"{label} {'merge' if merge else 'split'}: {a} -> {b}"
+                  f"\n    {'part ' if merge else 'whole'} {line(old[a])}\n    {'whole' if merge else 'part '} {line(new[b])}"
+                  f"\n    rest  {line(old[other] if merge else new[other])}")
+    print(f"{count} in {pairs} revisions")
+
+
+def synthetic_table(lib, kinds, first, seeds, wrong, wrong_descents):
     """Edit scripts over the real notebooks, by kind of edit."""
     print(f"\n== synthetic edits of real notebooks, {seeds} seeds each")
     paths = sorted(glob.glob(os.path.join(DATA, "notebooks_corpus/notebooks/*.ipynb")))
@@ -687,7 +762,7 @@ def synthetic_table(lib, kinds, seeds, wrong, wrong_descents):
         score = scores[kind] = Score()
         for path, cells in notebooks:
             foreign = [c for p, other in notebooks if p != path for c in other if c.source.strip()]
-            for seed in range(seeds):
+            for seed in range(first, first + seeds):
                 old, new, born = synthetic(cells, foreign, kind, random.Random(f"{path[-20:]}{kind}{seed}"))
                 result = match(lib, old, new)
                 label = f"{kind} {os.path.basename(path)} {seed}"
@@ -703,11 +778,11 @@ def synthetic_table(lib, kinds, seeds, wrong, wrong_descents):
         print(f"{kind:24s}{score.descents()}")
 
 
-def workflow_table(lib, seeds, wrong):
+def workflow_table(lib, first, seeds, wrong):
     """Operators of real workflows, ids stripped."""
     print("\n== workflows, ids stripped")
     by_kind = defaultdict(Score)
-    for kind, old, new in workflow_edits(seeds):
+    for kind, old, new in workflow_edits(first, seeds):
         by_kind[kind].add(old, new, match(lib, old, new), wrong, kind)
         if any(c.links for c in old):
             bare = match(lib, [c.copy(links=()) for c in old], [c.copy(links=()) for c in new])
@@ -734,6 +809,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wrong", action="store_true", help="print every wrong pair")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("only", nargs="*", help="history, workflows, worst, or kinds of synthetic edit")
     args = parser.parse_args()
     if not os.path.isdir(os.path.join(DATA, "notebooks_corpus")):
@@ -744,11 +820,12 @@ def main():
     wrong_descents = [] if args.wrong else None
     if not args.only or "history" in args.only:
         history_tables(lib, wrong)
+        history_descents(lib)
     kinds = [k for k in KINDS + ID_KINDS if not args.only or k in args.only]
     if kinds:
-        synthetic_table(lib, kinds, args.seeds, wrong, wrong_descents)
+        synthetic_table(lib, kinds, args.first_seed, args.seeds, wrong, wrong_descents)
     if not args.only or "workflows" in args.only:
-        workflow_table(lib, args.seeds, wrong)
+        workflow_table(lib, args.first_seed, args.seeds, wrong)
     if not args.only or "worst" in args.only:
         worst_table(lib)
     for label, j, cell, truth, true_old, found, found_old in wrong or []:
