@@ -7,7 +7,8 @@
 #include "matcher.h"
 #include "miscadmin.h"
 
-#define SIMILAR_BETWEEN 300	/* needed alone between two linked pairs */
+#define SIMILAR_BETWEEN 300		/* needed alone between two linked pairs */
+#define SIMILAR_RETYPED 2000	/* the same where types differ */
 
 #define BEFORE			0
 #define BEHIND			1
@@ -260,9 +261,15 @@ match_row(NbmMatcher *m, int old, int first, int end)
 {
 	int			new = find_emptied(m, old, first, end);
 
-	if (new < 0 && end == first + 1 && !nbm_ids_differ(m, old, first) &&
-		nbm_compare_items(m, old, first, SIMILAR_BETWEEN) > 0)
-		new = first;
+	if (new < 0 && end == first + 1 && !nbm_ids_differ(m, old, first))
+	{
+		bool		retyped = m->side[NBM_OLD].items[old].type !=
+		m->side[NBM_NEW].items[first].type;
+
+		if (nbm_compare_items(m, old, first,
+							  retyped ? SIMILAR_RETYPED : SIMILAR_BETWEEN) > 0)
+			new = first;
+	}
 	if (new >= 0)
 		nbm_link(m, old, new);
 }
