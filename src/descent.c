@@ -30,7 +30,7 @@
 
 /* How much of a part must come from the whole, of NBM_ONE ... */
 #define SHARE_LINES		6000
-#define SHARE_GRAMS		6000
+#define SHARE_GRAMS		5000
 #define SHARE_GRAMS_FAR 7000
 /* ... and how much that must be, in characters. */
 #define LEAST_LINES		4
@@ -71,10 +71,9 @@ typedef struct Search
 /* How much of a part comes from one whole. */
 typedef struct Evidence
 {
-	int			changed;		/* index of the whole */
+	int			changed;		/* index of the whole, -1: none */
 	bool		is_near;		/* do part and rest stand side by side? */
-	int			lines;			/* share found in whole lines */
-	int			grams;			/* share found in grams */
+	int			share;			/* of the part, of NBM_ONE */
 	int64		found;			/* characters in the lines found */
 	int64		length;			/* of all lines of the part */
 } Evidence;
@@ -380,102 +379,125 @@ share_grams(const NbmProfile *part, const NbmProfile *lost,
 	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
 }
 
-/* Looks how much of a part comes from a whole. */
+/*
+ * Looks how much of a part comes from a whole: by lines, or by the grams of
+ * what is left of the lost lines, where profile is given.
+ */
 static void
-weigh(Search *s, const NbmProfile *part, const Lines *lines, Evidence *evidence)
+weigh(Search *s, const Lines *lines, const NbmProfile *profile,
+	  Evidence *evidence)
 {
 	Whole	   *w = &s->changed[evidence->changed];
 
 	evidence->length = 0;
 	for (int i = 0; i < lines->count; i++)
 		evidence->length += line_len(lines, i);
-	evidence->found = find_lines(lines, &w->lost, false);
-	evidence->lines = (int) (evidence->found * NBM_ONE / evidence->length);
+	if (profile == NULL)
+	{
+		evidence->found = find_lines(lines, &w->lost, false);
+		evidence->share = (int) (evidence->found * NBM_ONE / evidence->length);
+		return;
+	}
 	if (w->lost_profile == NULL)
 	{
 		w->lost_profile = profile_lines(&s->wholes[w->whole], &w->lost);
 		w->gained_profile = profile_lines(&s->pieces[w->rest], &w->gained);
 	}
-	evidence->grams = share_grams(part, w->lost_profile, w->gained_profile);
+	evidence->found = 0;
+	evidence->share = share_grams(profile, w->lost_profile, w->gained_profile);
 }
 
 /* Is that enough for a part of this whole? */
 static bool
-is_enough(const Evidence *e)
+is_enough(const Evidence *e, bool grams)
 {
-	if (e->is_near)
-		return (e->lines >= SHARE_LINES &&
-				(e->found >= LEAST_LINES || e->found == e->length)) ||
-			(e->grams >= SHARE_GRAMS && e->length >= LEAST_GRAMS);
-	return (e->lines >= SHARE_LINES && e->found >= LEAST_LINES_FAR) ||
-		(e->grams >= SHARE_GRAMS_FAR && e->length >= LEAST_GRAMS_FAR);
+	if (grams)
+		return e->is_near ?
+			e->share >= SHARE_GRAMS && e->length >= LEAST_GRAMS :
+			e->share >= SHARE_GRAMS_FAR && e->length >= LEAST_GRAMS_FAR;
+	return e->share >= SHARE_LINES &&
+		(e->is_near ? e->found >= LEAST_LINES || e->found == e->length :
+		 e->found >= LEAST_LINES_FAR);
 }
 
 /*
- * Finds the whole that a part comes from: its index in changed, or -1.  What
- * it took of the whole is the whole's no more, and no other part's.
+ * Finds the whole that a part comes from: its index in changed, or -1.  The
+ * lines it took of the whole are the whole's no more, and no other part's.
  */
 static int
-find_origin(Search *s, int part)
+find_origin(Search *s, int part, bool grams)
 {
-	Lines		lines = cut_lines(&s->pieces[part]);
-	int			near[2] = {s->near[0][part], s->near[1][part]};
+	const NbmMatchItem *item = &s->pieces[part];
+	Lines		lines = cut_lines(item);
+	NbmProfile *profile = grams ? nbm_profile_make(item->text, item->text_len) : NULL;
 	int			proposed[PROPOSED];
 	int			nproposed = 0;
-	NbmProfile *profile;
 	Evidence	best = {-1};
 
 	if (lines.count == 0)
 		return -1;
-	propose(proposed, &nproposed, near[0]);
-	propose(proposed, &nproposed, near[1]);
+	propose(proposed, &nproposed, s->near[0][part]);
+	propose(proposed, &nproposed, s->near[1][part]);
 	propose(proposed, &nproposed, vote(s, &lines));
-	if (nproposed == 0)
-		return -1;
-	profile = nbm_profile_make(s->pieces[part].text, s->pieces[part].text_len);
 	for (int i = 0; i < nproposed; i++)
 	{
 		Evidence	evidence = {proposed[i]};
 
-		evidence.is_near = proposed[i] == near[0] || proposed[i] == near[1];
-		weigh(s, profile, &lines, &evidence);
-		if (is_enough(&evidence) &&
-			(best.changed < 0 || Max(evidence.lines, evidence.grams) >
-			 Max(best.lines, best.grams)))
+		evidence.is_near = proposed[i] == s->near[0][part] ||
+			proposed[i] == s->near[1][part];
+		weigh(s, &lines, profile, &evidence);
+		if (is_enough(&evidence, grams) && evidence.share > best.share)
 			best = evidence;
 	}
 	if (best.changed >= 0)
 		(void) find_lines(&lines, &s->changed[best.changed].lost, true);
+	pfree(lines.entries);
 	return best.changed;
 }
 
-/* Finds the descents of one kind, and appends them to the result. */
+/* Is there any piece that continues nothing? */
+static bool
+has_parts(const Search *s)
+{
+	for (int piece = 0; piece < s->npieces; piece++)
+		if (s->whole_of_piece[piece] < 0)
+			return true;
+	return false;
+}
+
+/*
+ * Finds the descents of one kind, and appends them to the result, by part.
+ * Whole lines go before grams, so that what a part has taken is not thought to
+ * be another one's.
+ */
 static void
 search_parts(Search *s, bool is_merge, NbmDescent *result, int *count)
 {
-	bool		any = false;
+	int		   *origin;
 
-	for (int piece = 0; piece < s->npieces && !any; piece++)
-		any = s->whole_of_piece[piece] < 0;
-	if (!any)
+	if (!has_parts(s))
 		return;
 	find_wholes(s);
 	if (s->nchanged == 0)
 		return;
 	index_wholes(s);
 	find_neighbours(s);
+	origin = nbm_alloc_ints(s->npieces, -1);
+	for (int grams = 0; grams < 2; grams++)
+	{
+		for (int piece = 0; piece < s->npieces; piece++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (s->whole_of_piece[piece] < 0 && origin[piece] < 0)
+				origin[piece] = find_origin(s, piece, grams == 1);
+		}
+	}
 	for (int piece = 0; piece < s->npieces; piece++)
 	{
-		int			origin;
-
-		CHECK_FOR_INTERRUPTS();
-		if (s->whole_of_piece[piece] >= 0)
+		if (origin[piece] < 0)
 			continue;
-		origin = find_origin(s, piece);
-		if (origin < 0)
-			continue;
-		result[*count].from = is_merge ? piece : s->changed[origin].whole;
-		result[*count].to = is_merge ? s->changed[origin].whole : piece;
+		result[*count].from = is_merge ? piece : s->changed[origin[piece]].whole;
+		result[*count].to = is_merge ? s->changed[origin[piece]].whole : piece;
 		result[(*count)++].is_merge = is_merge;
 	}
 }

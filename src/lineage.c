@@ -137,21 +137,24 @@ describe_items(Items *items, const NbmKind *kind, NbmBodies *bodies)
 	items->keys = palloc_array(int32, Max(n, 1));
 	for (int i = 0; i < items->layout->nitems; i++)
 	{
-		const NbmItem *item = &items->layout->items[i];
+		NbmMatchItem *described = &items->items[items->count];
+		NbmCandidate candidate = {&items->layout->items[i]};
 
 		if (!items->is_wanted[i])
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		if (items->change[i] != NULL)
-			nbm_describe_item(kind, item,
-							  &nbm_bodies_get(bodies, item->core)->root,
-							  &items->items[items->count]);
+		{
+			candidate.core = &nbm_bodies_get(bodies,
+											 candidate.item->core)->root;
+			nbm_describe(kind, &candidate, described);
+		}
 		else
 		{
-			items->items[items->count].text = "";
-			items->items[items->count].content = item->key;
+			described->text = "";
+			described->content = candidate.item->key;
 		}
-		items->keys[items->count] = item->key;
+		items->keys[items->count] = candidate.item->key;
 		items->place[i] = items->count++;
 	}
 }

@@ -75,6 +75,34 @@ nbm_match_equal(NbmMatcher *m)
 }
 
 /*
+ * Links the free blank items of a type, in order, where there are as many on
+ * both sides, free or not: then one was moved, rather than one deleted and
+ * another one inserted.
+ */
+void
+nbm_match_blank(NbmMatcher *m)
+{
+	const NbmSide *old = &m->side[NBM_OLD];
+	const NbmSide *new = &m->side[NBM_NEW];
+	int		   *balance = nbm_count_balance(m);
+	int		   *next = nbm_alloc_ints(m->ncontents, 0); /* old item to try */
+
+	for (int j = 0; j < new->nitems; j++)
+	{
+		int		   *i = &next[new->content[j]];
+
+		CHECK_FOR_INTERRUPTS();
+		if (new->partner[j] >= 0 || !new->blank[j] || balance[new->content[j]] != 0)
+			continue;
+		while (*i < old->nitems &&
+			   (old->partner[*i] >= 0 || !nbm_equal_content(m, *i, j)))
+			(*i)++;
+		if (*i < old->nitems && !nbm_ids_differ(m, *i, j))
+			nbm_link(m, *i, j);
+	}
+}
+
+/*
  * Notes how similar the best and the second best partner of an item is.
  */
 static inline void

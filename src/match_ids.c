@@ -185,9 +185,23 @@ spread_doubt(const IdEvidence *evidence, bool *doubted, int nnew, int step)
 }
 
 /*
+ * Do the ids say no more than the places do?  Tools that number cells anew with
+ * each save give the n-th cell the n-th id, whatever it is.
+ */
+static bool
+are_places(const int *old_of_new, int nnew)
+{
+	for (int new = 0; new < nnew; new++)
+		if (old_of_new[new] >= 0 && old_of_new[new] != new)
+			return false;
+	return true;
+}
+
+/*
  * Step 1: links items by ids of one kind, where the contents confirm them, or
- * are silent and give no cause for doubt.  Ids that link half of a document,
- * none repeated and none refuted, are trusted from now on.
+ * are silent and give no cause for doubt: no id near by is refuted, or none at
+ * all where the ids may be places.  Ids that link half of a document, none
+ * repeated and none refuted, are trusted from now on.
  */
 void
 nbm_match_ids(NbmMatcher *m, int kind)
@@ -199,14 +213,17 @@ nbm_match_ids(NbmMatcher *m, int kind)
 	bool	   *doubted = nbm_alloc(nnew, sizeof(bool));
 	int			linked = 0;
 	int			refuted = 0;
+	bool		only_confirmed;
 
 	spread_doubt(evidence, doubted, nnew, 1);
 	spread_doubt(evidence, doubted, nnew, -1);
 	for (int new = 0; new < nnew; new++)
-	{
 		refuted += evidence[new] == ID_REFUTED;
+	only_confirmed = refuted > 0 && are_places(old_of_new, nnew);
+	for (int new = 0; new < nnew; new++)
+	{
 		if (evidence[new] == ID_CONFIRMED ||
-			(evidence[new] == ID_SILENT && !doubted[new]))
+			(evidence[new] == ID_SILENT && !doubted[new] && !only_confirmed))
 		{
 			nbm_link(m, old_of_new[new], new);
 			linked++;

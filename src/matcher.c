@@ -165,3 +165,19 @@ nbm_weigh_pair(NbmMatcher *m, int old, int new)
 	similarity = (int) ((int64) similarity * similarity / NBM_ONE);
 	return (int) ((int64) similarity * similarity / NBM_ONE);
 }
+
+/*
+ * How many more old items than new ones each class of equal content has.  The
+ * caller owns the result.
+ */
+int *
+nbm_count_balance(const NbmMatcher *m)
+{
+	int		   *balance = nbm_alloc_ints(m->ncontents, 0);
+
+	for (int i = 0; i < m->side[NBM_OLD].nitems; i++)
+		balance[m->side[NBM_OLD].content[i]]++;
+	for (int i = 0; i < m->side[NBM_NEW].nitems; i++)
+		balance[m->side[NBM_NEW].content[i]]--;
+	return balance;
+}

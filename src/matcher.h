@@ -74,6 +74,7 @@ extern int	nbm_matcher_number_classes(NbmMatcher *m, Size field,
 									   int *classes[2]);
 extern const NbmProfile *nbm_matcher_profile(NbmSide *side, int item);
 extern int	nbm_compare_items(NbmMatcher *m, int old, int new, int floor);
+extern int *nbm_count_balance(const NbmMatcher *m);
 extern bool nbm_ids_differ(const NbmMatcher *m, int old, int new);
 extern int	nbm_weigh_pair(NbmMatcher *m, int old, int new);
 
@@ -87,10 +88,14 @@ extern void nbm_propose_place(const NbmGap *gap, NbmEntries *pairs);
 /* The steps, each in its file. */
 extern void nbm_match_ids(NbmMatcher *m, int kind);
 extern void nbm_match_unique(NbmMatcher *m, int *classes[2], int nclasses);
+extern void nbm_match_twins(NbmMatcher *m);
 extern void nbm_match_gaps(NbmMatcher *m);
 extern void nbm_match_neighbours(NbmMatcher *m);
 extern void nbm_match_between(NbmMatcher *m);
+extern bool nbm_has_links(const NbmMatcher *m);
+extern void nbm_match_links(NbmMatcher *m);
 extern void nbm_match_equal(NbmMatcher *m);
+extern void nbm_match_blank(NbmMatcher *m);
 extern void nbm_match_similar(NbmMatcher *m, bool clear);
 
 #endif							/* NBM_MATCHER_H */

@@ -230,7 +230,8 @@ compare_ends(const char *a, int alen, const char *b, int blen)
  * Similarity of two texts with their profiles, from 0 to NBM_ONE.  What the
  * lengths make impossible is cut off: sets do not see repetitions.  A text that
  * contains the other one is just similar enough between the same neighbours,
- * however much it has grown.
+ * however much it has grown; of several parts of a text the greatest one is the
+ * most similar.
  */
 int
 nbm_profile_compare(const char *a, int alen, const NbmProfile *pa,
@@ -246,7 +247,9 @@ nbm_profile_compare(const char *a, int alen, const NbmProfile *pa,
 	result = compare_grams(pa, pb, &contained);
 	result = Max(result, compare_ends(a, alen, b, blen));
 	result = Min(result, (int) (most / total));
-	return contained >= CONTAINED ? Max(result, NBM_SIMILAR_NEAR) : result;
+	if (contained >= CONTAINED)
+		result = Max(result, NBM_SIMILAR_NEAR + result / 16);
+	return result;
 }
 
 /*

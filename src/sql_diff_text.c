@@ -176,8 +176,8 @@ NBM_FOR_BOTH_KINDS(diff_lines);
 static bool
 has_detail(const NbmChange *change, const char *name)
 {
-	for (int i = 0; i < change->ndetail; i++)
-		if (strcmp(change->detail[i], name) == 0)
+	for (int i = 0; i < change->detail.count; i++)
+		if (strcmp(change->detail.items[i], name) == 0)
 			return true;
 	return false;
 }
@@ -186,11 +186,11 @@ has_detail(const NbmChange *change, const char *name)
 static bool
 only_details(const NbmChange *change, const char *a, const char *b)
 {
-	for (int i = 0; i < change->ndetail; i++)
-		if (strcmp(change->detail[i], a) != 0 &&
-			strcmp(change->detail[i], b) != 0)
+	for (int i = 0; i < change->detail.count; i++)
+		if (strcmp(change->detail.items[i], a) != 0 &&
+			strcmp(change->detail.items[i], b) != 0)
 			return false;
-	return change->ndetail > 0;
+	return change->detail.count > 0;
 }
 
 /* A cell that was run again with the same outcome. */
@@ -315,12 +315,12 @@ show_what(StringInfo out, const NbmChange *change)
 	}
 	if (change->name == NBM_METADATA || change->name == NBM_OUTPUTS)
 		appendStringInfoString(out, " changed");
-	for (int i = 0; i < change->ndetail; i++)
+	for (int i = 0; i < change->detail.count; i++)
 	{
-		if (!names_item(change->detail[i]))
+		if (!names_item(change->detail.items[i]))
 			continue;
-		nbm_show_check(out, strlen(change->detail[i]) + 100);
-		appendStringInfo(out, "%s%s", any ? ", " : " ", change->detail[i]);
+		nbm_show_check(out, strlen(change->detail.items[i]) + 100);
+		appendStringInfo(out, "%s%s", any ? ", " : " ", change->detail.items[i]);
 		any = true;
 	}
 }
