@@ -18,10 +18,13 @@
 /* Ids from this length on are generated ones, not "cell-1". */
 #define GENERATED_ID_LENGTH 8
 
-/* What the matcher needs to know of an item. */
-static void
-describe(const NbmKind *kind, const NbmCandidate *candidate,
-		 NbmMatchItem *item)
+/*
+ * What the matcher needs to know of an item; it points to where the candidate
+ * points, or to new memory of the current context.
+ */
+void
+nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,
+			 NbmMatchItem *item)
 {
 	NbmText		type = nbm_item_type(kind, candidate->core);
 	NbmText		source = nbm_item_source(kind, candidate->core);
@@ -248,9 +251,9 @@ nbm_identify(const NbmStore *store, const NbmLayout *parent,
 		NbmMatchItem *b = palloc_array(NbmMatchItem, nnews);
 
 		for (int i = 0; i < nolds; i++)
-			describe(store->kind, &olds[i], &a[i]);
+			nbm_describe(store->kind, &olds[i], &a[i]);
 		for (int i = 0; i < nnews; i++)
-			describe(store->kind, &news[i], &b[i]);
+			nbm_describe(store->kind, &news[i], &b[i]);
 		nbm_match(a, nolds, b, nnews, old_of_new);
 	}
 	for (int i = 0; i < nnews; i++)

@@ -5,6 +5,7 @@
 #ifndef NBM_IDENTITY_H
 #define NBM_IDENTITY_H
 
+#include "match.h"
 #include "store.h"
 
 /* An item whose key is looked for, or with whose key one is compared. */
@@ -14,6 +15,8 @@ typedef struct NbmCandidate
 	JsonbContainer *core;
 } NbmCandidate;
 
+extern void nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,
+						 NbmMatchItem *item);
 extern void nbm_identify(const NbmStore *store, const NbmLayout *parent,
 						 NbmCandidate *olds, int nolds,
 						 NbmCandidate *news, int nnews,
