@@ -360,12 +360,19 @@ COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
 -- Functions on notebooks
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION notebook_migrate.notebook_commit(notebook_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
+CREATE FUNCTION notebook_migrate.notebook_commit(notebook_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL, on_conflict text DEFAULT 'error')
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_notebook_commit';
-COMMENT ON FUNCTION notebook_migrate.notebook_commit(bigint, jsonb, text, int) IS
-  'Stores a notebook''s new content; returns the head version after. Equal content makes no version';
+COMMENT ON FUNCTION notebook_migrate.notebook_commit(bigint, jsonb, text, int, text) IS
+  'Stores a notebook''s new content; returns the head version after. Equal content makes no version; where the head is not the expected version, on_conflict says what to do: error, merge or mark';
+
+CREATE FUNCTION notebook_migrate.notebook_merge(base jsonb, ours jsonb, theirs jsonb, strategy text DEFAULT 'conflict')
+RETURNS TABLE(content jsonb, conflicts jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_merge';
+COMMENT ON FUNCTION notebook_migrate.notebook_merge(jsonb, jsonb, jsonb, text) IS
+  'Merges the changes of two documents made on one base; one row: the notebook, and a list of what both changed differently';
 
 CREATE FUNCTION notebook_migrate.notebook_edit(notebook_id bigint, edits jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
 RETURNS int
@@ -434,12 +441,19 @@ COMMENT ON FUNCTION notebook_migrate.cell_history(bigint, int) IS
 -- Functions on workflows
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION notebook_migrate.workflow_commit(workflow_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
+CREATE FUNCTION notebook_migrate.workflow_commit(workflow_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL, on_conflict text DEFAULT 'error')
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_workflow_commit';
-COMMENT ON FUNCTION notebook_migrate.workflow_commit(bigint, jsonb, text, int) IS
-  'Stores a workflow''s new content; returns the head version after. Equal content makes no version';
+COMMENT ON FUNCTION notebook_migrate.workflow_commit(bigint, jsonb, text, int, text) IS
+  'Stores a workflow''s new content; returns the head version after. Equal content makes no version; where the head is not the expected version, on_conflict says what to do: error, merge or mark';
+
+CREATE FUNCTION notebook_migrate.workflow_merge(base jsonb, ours jsonb, theirs jsonb, strategy text DEFAULT 'conflict')
+RETURNS TABLE(content jsonb, conflicts jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_merge';
+COMMENT ON FUNCTION notebook_migrate.workflow_merge(jsonb, jsonb, jsonb, text) IS
+  'Merges the changes of two documents made on one base; one row: the workflow, and a list of what both changed differently';
 
 CREATE FUNCTION notebook_migrate.workflow_edit(workflow_id bigint, edits jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
 RETURNS int
