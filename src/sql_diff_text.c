@@ -20,6 +20,7 @@
 
 #include "args.h"
 #include "compare.h"
+#include "lineage.h"
 #include "lines.h"
 #include "readable.h"
 
@@ -59,6 +60,9 @@ open_diff(FunctionCallInfo fcinfo, const NbmKind *kind, Diff *diff)
 	diff->changes = nbm_compare(&diff->store, &diff->from.layout,
 								&diff->to.layout, 0, diff->bodies,
 								&diff->count);
+	nbm_lineage_tell(&diff->store, diff->from.version, diff->to.version,
+					 &diff->from.layout, &diff->to.layout, diff->changes,
+					 diff->count);
 	for (int i = 0; i < diff->count; i++)
 	{
 		if (diff->changes[i].old_position >= 0)
