@@ -1,0 +1,152 @@
+# BenchArms: what the measures compare.  An arm is a sub that runs one slice of
+# its work and returns the samples: milliseconds, or [ms, bytes of WAL].
+
+package BenchArms;
+
+use v5.36;
+use utf8;
+use Exporter    qw(import);
+use Time::HiRes qw(time);
+use BenchFigures;
+use BenchServer;
+
+our @EXPORT = qw(interleave compare_edits edit_arm plain_arm ours_update edit_step fetch_arm
+  diff_arm elapsed keep_long_notebook long_notebook);
+
+my $long;    # notebook_id of the notebook with all edits, once it is made
+
+# Runs all arms in every repetition, slice by slice in alternating order.
+# Returns {arm => [samples of repetition 1, samples of repetition 2, …]}.
+sub interleave ($slices, $before, %arm)
+{
+	my (%got, $turn);
+
+	for my $repetition (0 .. $REPETITIONS - 1)
+	{
+		$before->();
+		for my $slice (1 .. $slices)
+		{
+			my @order = sort keys %arm;
+			@order = reverse @order if $turn++ % 2;
+			push @{ $got{$_}[$repetition] }, $arm{$_}->() for @order;
+		}
+	}
+	return \%got;
+}
+
+# interleave() for arms that edit, each warmed up by one slice first.
+sub compare_edits ($slices, %arm)
+{
+	$_->{warm_up}->() for values %arm;
+	return interleave($slices, \&checkpoint, map { $_ => $arm{$_}{run} } keys %arm);
+}
+
+# An arm that runs the next slice of the edits in nbm_bench.edit; samples are
+# [ms, bytes of WAL].
+sub edit_arm ($procedure, %how)
+{
+	my $next = 1;
+
+	timed_procedure($procedure, edit_step(%how));
+	return {
+		warm_up => sub { },
+		run     => sub {
+			$next += $SLICE;
+			return call($procedure, $next - $SLICE, $SLICE);
+		}
+	};
+}
+
+# The arm of a plain table; the tables in @vacuum are vacuumed after each slice.
+# Its warm-up runs edits of its own and ends with the first document.
+sub plain_arm ($table, @vacuum)
+{
+	my $arm = edit_arm(
+		"update_$table",
+		table     => "nbm_bench.$table",
+		id        => 1,
+		statement => "UPDATE nbm_bench.$table SET content = doc WHERE notebook_id = 1;");
+	my $run = $arm->{run};
+
+	$arm->{run} = sub {
+		my @got = $run->();
+		$dbh->do('VACUUM ' . join ', ', @vacuum) if @vacuum;
+		return @got;
+	};
+	$arm->{warm_up} = sub {
+		call("update_$table", -$SLICE, $SLICE);
+		reset_plain($table, @vacuum);
+	};
+	return $arm;
+}
+
+# What edit_arm() needs to UPDATE a notebook through the view.
+sub ours_update ($id)
+{
+	return (
+		table     => 'notebook_migrate.notebook',
+		id        => $id,
+		statement => "UPDATE notebook_migrate.notebook SET content = doc WHERE notebook_id = $id;");
+}
+
+# Statements that bring the next edit's document (doc) and one-cell edit
+# (edits) into memory, outside the measured time.
+sub edit_step (%how)
+{
+	return (
+		statement => $how{statement},
+		setup   => "SELECT content INTO STRICT doc FROM $how{table} WHERE notebook_id = $how{id};",
+		prepare => q{
+			SELECT * INTO STRICT e FROM nbm_bench.edit WHERE edit.i = step.i;
+			doc := jsonb_set(doc, ARRAY['cells', e.cell::text, 'source', e.line::text],
+				to_jsonb(e.value), false);
+			edits := jsonb_build_array(jsonb_build_object('op', 'replace', 'cell', e.cell_id,
+				'value', doc #> ARRAY['cells', e.cell::text]));}
+	);
+}
+
+# An arm that fetches one text from the server.
+sub fetch_arm ($sth, @bind)
+{
+	return sub {
+		return elapsed(sub {
+			$sth->execute(@bind);
+			$sth->fetchrow_arrayref->[0] or die "no text\n";
+			$sth->finish;
+		});
+	};
+}
+
+# An arm that counts the rows of a diff, which must be $rows if given.
+sub diff_arm ($name, $id, $from, $to, $rows = undef)
+{
+	my $diff  = "notebook_migrate.notebook_diff($id, $from, $to)";
+	my $count = $dbh->selectrow_array("SELECT count(*) FROM $diff");
+
+	die "$diff: $count rows\n" if !$count || $count != ($rows // $count);
+	timed_procedure($name, statement => "PERFORM count(*) FROM $diff;");
+	return sub { ms(call($name, 1, $quick ? 3 : 20)) };
+}
+
+# Milliseconds that a piece of code takes, round trips included.
+sub elapsed ($code)
+{
+	my $began = time;
+
+	$code->();
+	return 1_000 * (time - $began);
+}
+
+# The notebook with all edits as versions: measure_update's, or made now.
+sub keep_long_notebook ($id) { $long = $id }
+
+sub long_notebook
+{
+	return $long if $long;
+	keep_long_notebook(new_notebook('long'));
+	timed_procedure('ours', edit_step(ours_update($long)));
+	call('ours', 1, $EDITS);
+	return $long;
+}
+
+1;
