@@ -10,8 +10,8 @@ use Time::HiRes qw(time);
 use BenchFigures;
 use BenchServer;
 
-our @EXPORT = qw(interleave compare_edits edit_arm plain_arm ours_update edit_step fetch_arm
-  diff_arm elapsed keep_long_notebook long_notebook);
+our @EXPORT = qw(interleave alone compare_edits edit_arm plain_arm ours_update edit_step fetch_arm
+  diff_arm statement_arm commit_arm plain_commit_arm copy_arm elapsed keep_long_notebook long_notebook);
 
 my $long;    # notebook_id of the notebook with all edits, once it is made
 
@@ -32,6 +32,14 @@ sub interleave ($slices, $before, %arm)
 		}
 	}
 	return \%got;
+}
+
+# The median of each repetition of arms without baseline: {arm => [ms, …]}.
+sub alone (%arm)
+{
+	my $got = interleave(1, \&checkpoint, %arm);
+
+	return { map { $_ => medians($got->{$_}) } keys %arm };
 }
 
 # interleave() for arms that edit, each warmed up by one slice first.
@@ -117,15 +125,80 @@ sub fetch_arm ($sth, @bind)
 	};
 }
 
-# An arm that counts the rows of a diff, which must be $rows if given.
-sub diff_arm ($name, $id, $from, $to, $rows = undef)
+# An arm that counts the rows of a diff, which must be $rows if given.  The
+# server makes all columns of all rows to count them.
+sub diff_arm ($name, $id, $from, $to, $rows = undef, $n = $quick ? 3 : 20)
 {
 	my $diff  = "notebook_migrate.notebook_diff($id, $from, $to)";
 	my $count = $dbh->selectrow_array("SELECT count(*) FROM $diff");
 
 	die "$diff: $count rows\n" if !$count || $count != ($rows // $count);
-	timed_procedure($name, statement => "PERFORM count(*) FROM $diff;");
-	return sub { ms(call($name, 1, $quick ? 3 : 20)) };
+	return statement_arm($name, "PERFORM count(*) FROM $diff;", $n);
+}
+
+# An arm that runs a statement $n times in the server, and once to warm up;
+# doc, doc_b and doc_c are the kept documents of these names.
+sub statement_arm ($name, $statement, $n, @documents)
+{
+	my @doc = qw(doc doc_b doc_c);
+
+	timed_procedure(
+		$name,
+		setup     => join('', map { document_ready($_, shift @doc) } @documents),
+		statement => $statement);
+	call($name, 1, 1);
+	return sub { ms(call($name, 1, $n)) };
+}
+
+# Brings a kept document into memory, neither compressed nor out of line.
+sub document_ready ($document, $variable)
+{
+	return "SELECT content || '{}' INTO STRICT $variable
+		FROM nbm_bench.document WHERE name = '$document';";
+}
+
+# An arm that commits one kept document over another, which a new notebook has;
+# puts that notebook's id in ${ $how{id} }.  As after somebody else's save, the
+# head is not in the session's memory but must be read, unless $how{warm}.
+sub commit_arm ($name, $from, $to, %how)
+{
+	timed_procedure(
+		$name,
+		setup     => document_ready($to, 'doc'),
+		statement => 'PERFORM notebook_migrate.notebook_commit(i, doc);');
+	return sub {
+		my $id = stored_document($from);
+		stored_document('empty') if !$how{warm};
+		${ $how{id} } = $id if $how{id};
+		return ms(call($name, $id, 1));
+	};
+}
+
+# What the same costs without versions: an UPDATE of a plain table.
+sub plain_commit_arm ($name, $from, $to)
+{
+	my $reset = $dbh->prepare('UPDATE nbm_bench.saved SET content = (
+		SELECT content FROM nbm_bench.document WHERE name = $1)');
+
+	timed_procedure(
+		$name,
+		setup     => document_ready($to, 'doc'),
+		statement => 'UPDATE nbm_bench.saved SET content = doc WHERE notebook_id = 1;');
+	return sub {
+		$reset->execute($from);
+		$dbh->do('VACUUM nbm_bench.saved');
+		return ms(call($name, 1, 1));
+	};
+}
+
+# What a version as a full copy costs: an INSERT into a plain table, which grows.
+sub copy_arm ($name, $document)
+{
+	timed_procedure(
+		$name,
+		setup     => document_ready($document, 'doc'),
+		statement => 'INSERT INTO nbm_bench.copy (notebook_id, content) VALUES (2, doc);');
+	return sub { ms(call($name, 1, 1)) };
 }
 
 # Milliseconds that a piece of code takes, round trips included.

@@ -9,14 +9,14 @@ use List::Util  qw(max min sum0);
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(goals mean median ms wal medians both line info_pair info skipped
-  progress print_row commas summary);
+  progress print_row commas exponent summary);
 
-my %GOALS;    # by name: label, unit, what the goal is of, goal, aim
+my %GOALS;    # by name: label, unit, what the goal is of, goal, aim, note
 my %verdicts;
 my $started = time;
 
 # Registers lines that owe something: name => [label, unit, what the goal is of
-# (`%` and `x` of the baseline, or the unit itself), goal, aim].
+# (`%` and `x` of the baseline, or the unit itself), goal, aim, note].
 sub goals (%goals)
 {
 	@GOALS{ keys %goals } = values %goals;
@@ -58,7 +58,7 @@ sub both ($got, $figure)
 # Prints a line that owes something, and judges it.
 sub line ($name, $ours, $base = undef)
 {
-	my ($label, $unit, $of, $goal, $aim) = $GOALS{$name}->@*;
+	my ($label, $unit, $of, $goal, $aim, $note) = $GOALS{$name}->@*;
 	my $value   = median(@$ours) / ($base ? median(@$base) : 1) * ($of eq '%' ? 100 : 1);
 	my $verdict = $value <= $goal ? 'met' : 'MISSED';
 
@@ -68,7 +68,7 @@ sub line ($name, $ours, $base = undef)
 		spread($ours, $unit),
 		$base ? spread($base, $unit) : '-',
 		$base ? ratio($value, $of)   : '-',
-		"<= $goal $of", $aim ? "$aim $of" : '-', $verdict);
+		goal($name), $aim ? "$aim $of" : '-', $note ? "$verdict ($note)" : $verdict);
 }
 
 # Prints a line without a goal, beside a baseline or alone.
@@ -92,7 +92,7 @@ sub info ($label, $unit, $values)
 sub skipped (@names)
 {
 	$verdicts{skipped} += @names;
-	print_row($GOALS{$_}[0], '-', '-', '-', "<= $GOALS{$_}[3] $GOALS{$_}[2]", '-', 'skipped')
+	print_row($GOALS{$_}[0], '-', '-', '-', goal($_), '-', 'skipped')
 	  for @names;
 }
 
@@ -105,6 +105,13 @@ sub print_row (@columns)
 	say $text =~ s/\s+$//r;
 }
 
+sub goal ($name)
+{
+	my (undef, undef, $of, $goal) = $GOALS{$name}->@*;
+
+	return '<= ' . join ' ', commas($goal), $of || ();
+}
+
 sub ratio ($value, $of) { return sprintf '%.*f %s', $value < 1 ? 3 : 2, $value, $of }
 
 # The median, and the range where there is more than one value.
@@ -112,12 +119,24 @@ sub spread ($values, $unit)
 {
 	my @shown = map { figure($_, $unit) } median(@$values), min(@$values), max(@$values);
 
-	return "$shown[0] $unit" . (@$values > 1 ? " ($shown[1]..$shown[2])" : '');
+	return join(' ', $shown[0], $unit || ()) . (@$values > 1 ? " ($shown[1]..$shown[2])" : '');
+}
+
+# The exponent of the power of size that fits the milliseconds best (least
+# squares of the logarithms): 1 is linear.
+sub exponent ($sizes, $ms)
+{
+	my @x = map {log} @$sizes;
+	my @y = map {log} @$ms;
+	my ($x, $y) = (mean(@x), mean(@y));
+
+	return sum0(map { ($x[$_] - $x) * ($y[$_] - $y) } 0 .. $#x) / sum0(map { ($_ - $x)**2 } @x);
 }
 
 sub figure ($value, $unit)
 {
-	return commas(sprintf '%.0f', $value) if $unit eq 'B';
+	return commas(sprintf '%.0f', $value) if $unit eq 'B' || $value >= 100;
+	return $value if $value == int $value;
 	return sprintf '%.*f', $value < 1 ? 3 : 2, $value;
 }
 

@@ -12,8 +12,9 @@ use BenchFigures;
 use NotebookMaker;
 
 our @EXPORT = qw($dbh $quick $notebook $REPETITIONS $SLICE $SLICES $EDITS open_bench close_bench
-  fresh_store timed_procedure call checkpoint insert_document new_notebook reset_plain new_workflow
-  same_content store_size copy_growth jsonb_accepts);
+  fresh_store has_function timed_procedure call checkpoint insert_document new_notebook reset_plain
+  new_workflow keep_document make_document stored_document same_content store_size copy_growth
+  jsonb_accepts);
 
 our ($dbh, $quick, $REPETITIONS);
 our ($SLICE, $SLICES, $EDITS);    # edits a slice, slices a repetition, edits in all
@@ -30,6 +31,7 @@ sub open_bench ($is_quick)
 	$notebook    = NotebookMaker->new(seed => 4175);
 	$dbh         = connect_server();
 	refuse_foreign_store();
+	warm_up_server() if !$quick;
 	make_baselines();
 	fresh_store();
 	print_header();
@@ -69,6 +71,20 @@ sub refuse_foreign_store
 	die "this database has notebook_migrate already: give the bench one of its own\n" if $foreign;
 }
 
+# Makes the server one that has been up for some time: all shared buffers were in
+# use, so that the system has given their memory, and there are WAL files to be
+# used again.  Before that, whoever writes first pays for it.
+sub warm_up_server
+{
+	$dbh->do('CREATE SCHEMA IF NOT EXISTS nbm_bench');
+	$dbh->do('CREATE TABLE nbm_bench.warm (filler text)');
+	$dbh->do('ALTER TABLE nbm_bench.warm ALTER filler SET STORAGE PLAIN');
+	$dbh->do(q{INSERT INTO nbm_bench.warm SELECT repeat('x', 8000)
+		FROM generate_series(1, 1.1 * pg_size_bytes(current_setting('shared_buffers')) / 8192)});
+	$dbh->do('DROP TABLE nbm_bench.warm');
+	checkpoint();
+}
+
 # An empty store.
 sub fresh_store
 {
@@ -83,7 +99,7 @@ sub make_baselines
 
 	$dbh->do('DROP SCHEMA IF EXISTS nbm_bench CASCADE');
 	$dbh->do('CREATE SCHEMA nbm_bench');
-	for my $table (qw(original plain pglz growing triggered))
+	for my $table (qw(original plain pglz growing triggered saved))
 	{
 		my $method = $table eq 'pglz' ? 'pglz' : 'lz4';
 		$dbh->do("CREATE TABLE nbm_bench.$table (
@@ -104,11 +120,62 @@ sub make_baselines
 	$dbh->do('CREATE TRIGGER keep_copy AFTER UPDATE ON nbm_bench.triggered
 		FOR EACH ROW EXECUTE FUNCTION nbm_bench.keep_copy()');
 
+	$dbh->do("CREATE TABLE nbm_bench.document (
+		name text PRIMARY KEY, content jsonb COMPRESSION lz4) $off");
+	make_document('empty', cells => 0, source => q{''});
+
 	$dbh->do('CREATE TABLE nbm_bench.edit (
 		i int PRIMARY KEY, cell int, line int, cell_id text, value text)');
 	my $insert = $dbh->prepare('INSERT INTO nbm_bench.edit VALUES ($1, $2, $3, $4, $5)');
 	$insert->execute($_, $notebook->planned_edit($_)) for -$SLICE .. $EDITS;
 	$dbh->do('ANALYZE nbm_bench.edit');
+}
+
+# Is there such a function of the extension?  Lines of one that is still to come
+# are skipped.
+sub has_function ($signature)
+{
+	return scalar $dbh->selectrow_array('SELECT to_regprocedure($1) IS NOT NULL',
+		undef, "notebook_migrate.$signature");
+}
+
+# Keeps a document, given as JSON text, for later use by its name.
+sub keep_document ($name, $text)
+{
+	$dbh->do(
+		'INSERT INTO nbm_bench.document VALUES ($1, $2)
+		ON CONFLICT ON CONSTRAINT document_pkey DO UPDATE SET content = EXCLUDED.content',
+		undef, $name, $text);
+	return $name;
+}
+
+# The same for a notebook of code cells made by the server.  The source and the
+# outputs are SQL expressions over i, the cell's number from 1, and n, the number
+# of cells; `from` is more to select from.  Ids are new unless `ids` names those
+# of another document.
+sub make_document ($name, %cell)
+{
+	my $outputs = $cell{outputs} // q{'[]'::jsonb};
+	my $from    = $cell{from} ? ", $cell{from}" : '';
+	my ($text)  = $dbh->selectrow_array(
+		qq{
+		SELECT jsonb_build_object('nbformat', 4, 'nbformat_minor', 5, 'metadata', '{}'::jsonb,
+			'cells', COALESCE(jsonb_agg(jsonb_build_object('cell_type', 'code',
+				'id', substr(md5(\$1 || i), 1, 12), 'metadata', '{}'::jsonb,
+				'execution_count', i, 'outputs', $outputs, 'source', $cell{source}) ORDER BY i), '[]'))
+		FROM generate_series(1, \$2::int) i, (VALUES (\$2::int)) number (n) $from},
+		undef, $cell{ids} // $name, $cell{cells});
+
+	return keep_document($name, $text);
+}
+
+# Stores a kept document as a new notebook; returns its id.
+sub stored_document ($name)
+{
+	return scalar $dbh->selectrow_array(
+		'INSERT INTO notebook_migrate.notebook (name, content)
+		SELECT name, content FROM nbm_bench.document WHERE name = $1 RETURNING notebook_id',
+		undef, $name);
 }
 
 # Makes the procedure nbm_bench.NAME(first, n): for each i it runs `prepare`, then
@@ -122,7 +189,7 @@ sub timed_procedure ($name, %part)
 			first int, n int, INOUT ms float8[], INOUT wal float8[])
 		LANGUAGE plpgsql AS \$body\$
 		DECLARE
-			doc jsonb; doc_text text; doc_bytes bytea; edits jsonb;
+			doc jsonb; doc_b jsonb; doc_c jsonb; doc_text text; doc_bytes bytea; edits jsonb;
 			e nbm_bench.edit; lsn pg_lsn; began timestamptz; ended timestamptz;
 		BEGIN
 			$setup

@@ -12,7 +12,9 @@ use BenchFigures;
 use BenchServer;
 
 our @EXPORT = qw(measure_update measure_others measure_client measure_edit measure_read
-  measure_mapping measure_floors measure_histories);
+  measure_mapping measure_splits measure_floors measure_histories);
+
+my $MAPPED = 20;    # versions of each document in a pair that is mapped
 
 goals(
 	wal          => [ 'WAL per edit',                       'B',  '%',  0.5,  0.09 ],
@@ -25,6 +27,7 @@ goals(
 	read_middle  => [ 'read as text, middle version',       'ms', 'x',  1.3,  0.6 ],
 	read_last    => [ 'read as text, last version',         'ms', 'x',  1.3,  0.6 ],
 	mapping      => [ 'mapping_at, unseen pair, 200 x 50',  'ms', 'ms', 1,    0.3 ],
+	splits       => [ 'mapping_at, the same after splits',  'ms', 'ms', 1,    0.3 ],
 	history_raw  => [ 'all histories : raw files',          'B',  '%',  20,   undef ],
 	history_pack => [ 'all histories : git packs',          'B',  'x',  3,    1 ],);
 
@@ -136,15 +139,46 @@ sub measure_read
 # The mapping of one authored pair, asked for pairs that nobody asked before.
 sub measure_mapping
 {
-	my $grid     = 20;
-	my $id       = new_notebook('mapping');
-	my $workflow = new_workflow($grid);
+	my $id = new_notebook('mapping');
+
+	timed_procedure('ours', edit_step(ours_update($id)));
+	line('mapping', mapping_ms($id, sub { call('ours', 1, $MAPPED) }));
+}
+
+# The same where each version of the notebook cuts one more cell in two.
+sub measure_splits
+{
+	my $id     = new_notebook('splits');
+	my @cells  = reverse $notebook->code_positions(9);
+	my $update = $dbh->prepare(
+		'UPDATE notebook_migrate.notebook SET content = $1 WHERE notebook_id = $2');
+
+	return skipped('splits')
+	  if !$dbh->selectrow_array(q{SELECT to_regclass('notebook_migrate.cell_descent') IS NOT NULL});
+	my $ms = mapping_ms(
+		$id,
+		sub {
+			$update->execute($notebook->split_cell($_)->text, $id) for @cells[ 0 .. $MAPPED - 1 ];
+		});
+	my ($descents) = $dbh->selectrow_array(
+		'SELECT count(*) FROM notebook_migrate.cell_descent WHERE notebook_id = $1',
+		undef, $id);
+	die "$descents of $MAPPED cells were seen to be cut in two\n" if $descents < $MAPPED / 2;
+	line('splits', $ms);
+	info("  splits that were recognised, of $MAPPED", '', [$descents]);
+}
+
+# Milliseconds of mapping_at for a notebook with 50 operators mapped at its first
+# version: each pair of one of the $MAPPED versions that $edit makes of it, and of
+# as many of the workflow, once.
+sub mapping_ms ($id, $edit)
+{
+	my $workflow = new_workflow($MAPPED);
 	my @cells    = $notebook->code_cell_ids;
 	my %map      = map {
 		my $op = $_;
 		("op-$op" => [ grep {defined} @cells[ map { $op + 50 * $_ } 0 .. 2 ] ])
 	} 0 .. 49;
-
 	my $next = 0;
 	my $ask  = sub ($n) {
 		my @got = call('mapping_at', $next, $n);
@@ -152,11 +186,10 @@ sub measure_mapping
 		return ms(@got);
 	};
 
-	timed_procedure('ours', edit_step(ours_update($id)));
-	call('ours', 1, $grid);
+	$edit->();
 	$dbh->do('SELECT notebook_migrate.mapping_put($1, 1, $2, 1, $3)',
 		undef, $id, $workflow, $notebook->json({ operator_to_cell => \%map }));
-	my $last  = $grid + 1;
+	my $last  = $MAPPED + 1;
 	my $count = $dbh->selectrow_array(
 		"SELECT count(*) FROM jsonb_object_keys(
 		notebook_migrate.mapping_at($id, $last, $workflow, $last) -> 'operator_to_cell')"
@@ -164,10 +197,9 @@ sub measure_mapping
 	die "mapping_at answers for $count of 50 operators\n" if $count != 50;
 	timed_procedure('mapping_at',
 		statement =>
-		  "PERFORM notebook_migrate.mapping_at($id, 2 + i % $grid, $workflow, 2 + i / $grid);");
+		  "PERFORM notebook_migrate.mapping_at($id, 2 + i % $MAPPED, $workflow, 2 + i / $MAPPED);");
 	$ask->(20);
-	my $got = interleave(1, \&checkpoint, ours => sub { $ask->(40) });
-	line('mapping', medians($got->{ours}));
+	return alone(ours => sub { $ask->(40) })->{ours};
 }
 
 # What nobody can save: parts of the work that the figures above contain.

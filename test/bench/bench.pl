@@ -21,6 +21,7 @@
 #   procedure with cached plans, the jsonb in memory; the commit after each
 #   statement is not in it.  A repetition's value is the median of its
 #   statements; means and the worst statement are printed as information.
+# - Before all that, shared buffers and WAL files are used once.
 # - WAL: differences of pg_current_wal_insert_lsn() around statement and
 #   commit, the mean over a repetition.  A CHECKPOINT opens each repetition, so
 #   that every arm pays its full-page images once a repetition; what the first
@@ -53,8 +54,14 @@ my @MEASURES = (
 	[ edit    => \&measure_edit ],
 	[ read    => \&measure_read ],
 	[ mapping => \&measure_mapping ],
+	[ splits  => \&measure_splits ],
 	[ diff    => \&measure_diff ],
 	[ linear  => \&measure_linear ],
+	[ replace => \&measure_replace ],
+	[ images  => \&measure_images ],
+	[ worst   => \&measure_worst ],
+	[ lines   => \&measure_lines ],
+	[ merge   => \&measure_merge ],
 	[ floor   => \&measure_floors ],
 	[ history => \&measure_histories ],);
 
