@@ -157,17 +157,19 @@ sub document_ready ($document, $variable)
 		FROM nbm_bench.document WHERE name = '$document';";
 }
 
-# An arm that commits one kept document over another, which a new notebook has;
-# puts that notebook's id in ${ $how{id} }.  As after somebody else's save, the
+# An arm that commits one kept document over another, which a new notebook has, or
+# another kind of document; puts the id of that in ${ $how{id} }.  As after somebody else's save, the
 # head is not in the session's memory but must be read, unless $how{warm}.
 sub commit_arm ($name, $from, $to, %how)
 {
+	my $kind = $how{kind} // 'notebook';
+
 	timed_procedure(
 		$name,
 		setup     => document_ready($to, 'doc'),
-		statement => 'PERFORM notebook_migrate.notebook_commit(i, doc);');
+		statement => "PERFORM notebook_migrate.${kind}_commit(i, doc);");
 	return sub {
-		my $id = stored_document($from);
+		my $id = stored_document($from, $kind);
 		stored_document('empty') if !$how{warm};
 		${ $how{id} } = $id if $how{id};
 		return ms(call($name, $id, 1));

@@ -149,32 +149,33 @@ sub keep_document ($name, $text)
 	return $name;
 }
 
-# The same for a notebook of code cells made by the server.  The source and the
-# outputs are SQL expressions over i, the cell's number from 1, and n, the number
-# of cells; `from` is more to select from.  Ids are new unless `ids` names those
-# of another document.
+# The same for a notebook of code cells made by the server.  Source, outputs and
+# execution count are SQL expressions over i, the cell's number from 1, and n, the
+# number of cells; `from` is more to select from.  Ids are new unless `ids` names
+# those of another document.
 sub make_document ($name, %cell)
 {
 	my $outputs = $cell{outputs} // q{'[]'::jsonb};
+	my $count   = $cell{count} // 'i';
 	my $from    = $cell{from} ? ", $cell{from}" : '';
 	my ($text)  = $dbh->selectrow_array(
 		qq{
 		SELECT jsonb_build_object('nbformat', 4, 'nbformat_minor', 5, 'metadata', '{}'::jsonb,
 			'cells', COALESCE(jsonb_agg(jsonb_build_object('cell_type', 'code',
 				'id', substr(md5(\$1 || i), 1, 12), 'metadata', '{}'::jsonb,
-				'execution_count', i, 'outputs', $outputs, 'source', $cell{source}) ORDER BY i), '[]'))
+				'execution_count', $count, 'outputs', $outputs, 'source', $cell{source}) ORDER BY i), '[]'))
 		FROM generate_series(1, \$2::int) i, (VALUES (\$2::int)) number (n) $from},
 		undef, $cell{ids} // $name, $cell{cells});
 
 	return keep_document($name, $text);
 }
 
-# Stores a kept document as a new notebook; returns its id.
-sub stored_document ($name)
+# Stores a kept document as a new notebook or workflow; returns its id.
+sub stored_document ($name, $kind = 'notebook')
 {
 	return scalar $dbh->selectrow_array(
-		'INSERT INTO notebook_migrate.notebook (name, content)
-		SELECT name, content FROM nbm_bench.document WHERE name = $1 RETURNING notebook_id',
+		"INSERT INTO notebook_migrate.$kind (name, content)
+		SELECT name, content FROM nbm_bench.document WHERE name = \$1 RETURNING ${kind}_id",
 		undef, $name);
 }
 

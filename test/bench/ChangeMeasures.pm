@@ -87,7 +87,10 @@ my @WORST = (
 		q{(SELECT string_agg('step ' || l || ' = ' || md5((l + 3)::text), E'\n' ORDER BY l)
 			FROM generate_series(n - i, n - i + 14) l)}
 	],);
-goals(map { $_->[0] => [ "commit: $_->[1]", 'ms', 'ms', 2_000 ] } @WORST);
+my @WORST_WORKFLOWS = (
+	[ worst_ids  => '2,000 operators, all ids new' ],
+	[ worst_same => '2,000 equal operators, all ids new' ],);
+goals(map { $_->[0] => [ "commit: $_->[1]", 'ms', 'ms', 2_000 ] } @WORST, @WORST_WORKFLOWS);
 
 # Changes between two versions of the 200-cell notebook, and two that have no
 # cell in common; that the matcher finds out so is the commit's work.
@@ -187,8 +190,12 @@ sub measure_images
 			'data', jsonb_build_object('text/plain', '<Figure size 640x480 with 1 Axes>', 'image/png',
 				(SELECT encode(string_agg(sha256(convert_to(i || '%s' || k, 'UTF8')), ''), 'base64')
 				FROM generate_series(1, 704) k) || E'\n')))};
-	my @run = map { make_document("images $_", %cell, ids => 'images', outputs => sprintf $image, $_) }
-	  'first', 'second';
+	my @run = map {
+		make_document("images $_", %cell,
+			ids     => 'images',
+			count   => "i + $_ * n",
+			outputs => sprintf $image, $_)
+	} 0, 1;
 	my $edited = keep_document(
 		'images edited',
 		$dbh->selectrow_array(
@@ -232,8 +239,14 @@ sub measure_worst
 	for (@WORST)
 	{
 		my ($name) = @$_;
-		$pair{$name} = [ worst_documents(@$_) ];
-		$arm{$name}  = commit_arm($name, $pair{$name}->@*, id => \$id{$name});
+		$pair{$name} = [ worst_documents(@$_), 'notebook' ];
+		$arm{$name}  = commit_arm($name, $pair{$name}->@[ 0, 1 ], id => \$id{$name});
+	}
+	for (@WORST_WORKFLOWS)
+	{
+		my ($name) = @$_;
+		$pair{$name} = [ worst_workflows($name), 'workflow' ];
+		$arm{$name}  = commit_arm($name, $pair{$name}->@[ 0, 1 ], kind => 'workflow');
 	}
 	my $got  = alone(%arm);
 	my $diff = alone(map { $_ => diff_arm("diff_$_", $id{$_}, 1, 2, undef, 2) } keys %id);
@@ -243,13 +256,14 @@ sub measure_worst
 		line($name, $got->{$name});
 		info('  diff of these versions', 'ms', $diff->{$name});
 	}
+	line($_->[0], $got->{ $_->[0] }) for @WORST_WORKFLOWS;
 	measure_stops(
 		'stop_commit',
 		$got,
 		map {
-			my ($from, $to) = $pair{$_}->@*;
-			my $id = stored_document($from);
-			$_ => "SELECT notebook_migrate.notebook_commit($id,
+			my ($from, $to, $kind) = $pair{$_}->@*;
+			my $id = stored_document($from, $kind);
+			$_ => "SELECT notebook_migrate.${kind}_commit($id,
 				(SELECT content FROM nbm_bench.document WHERE name = '$to'))"
 		} keys %pair);
 }
@@ -402,6 +416,19 @@ sub worst_documents ($name, $what, $cells = undef, @source)
 			source => $source[ $_ - 1 ] =~ s/%s/$_/gr,
 			from   => $LINES x ($source[0] =~ /\bbase\b/))
 	} 1, 2;
+}
+
+# Makes two workflows with all-new ids in the second one, one operator of which
+# is changed; their operators are all equal if the name says so.
+sub worst_workflows ($name)
+{
+	my $text = $notebook->workflow(tenth(2_000));
+
+	$text =~ s/"code":"\K(?:[^"\\]|\\.)*/yield tuple_/g, $text =~ s/"Step \d+"/"Step"/g
+	  if $name eq 'worst_same';
+	return (
+		keep_document("$name 1", $text),
+		keep_document("$name 2", $text =~ s/\b(op|link)-(?=\d)/new-$1-/gr =~ s/"code":"\K/# edited /r));
 }
 
 # An arm that commits the next of some kept documents each time.
