@@ -5,7 +5,8 @@ package ChangeMeasures;
 
 use v5.36;
 use utf8;
-use Exporter   qw(import);
+use Exporter qw(import);
+use JSON::PP;
 use List::Util qw(max reduce);
 use BenchArms;
 use BenchFigures;
@@ -14,6 +15,8 @@ use NotebookMaker;
 
 our @EXPORT = qw(measure_diff measure_linear measure_replace measure_images measure_worst
   measure_lines measure_merge);
+
+my $JSON = JSON::PP->new->utf8->canonical;
 
 # The notes are figures of nbdime that were taken elsewhere, for orientation.
 # Goals of functions that make rows or text of their own are the diff's.
@@ -88,8 +91,8 @@ my @WORST = (
 			FROM generate_series(n - i, n - i + 14) l)}
 	],);
 my @WORST_WORKFLOWS = (
-	[ worst_ids  => '2,000 operators, all ids new' ],
-	[ worst_same => '2,000 equal operators, all ids new' ],);
+	[ worst_ids  => '2,000 operators, ids new, order reversed' ],
+	[ worst_same => 'the same, operators all equal' ],);
 goals(map { $_->[0] => [ "commit: $_->[1]", 'ms', 'ms', 2_000 ] } @WORST, @WORST_WORKFLOWS);
 
 # Changes between two versions of the 200-cell notebook, and two that have no
@@ -418,17 +421,24 @@ sub worst_documents ($name, $what, $cells = undef, @source)
 	} 1, 2;
 }
 
-# Makes two workflows with all-new ids in the second one, one operator of which
-# is changed; their operators are all equal if the name says so.
+# Makes two workflows, the second one with all ids new, its operators in reversed
+# order, and one of them changed; operators are all equal if the name says so.
 sub worst_workflows ($name)
 {
-	my $text = $notebook->workflow(tenth(2_000));
+	my $workflow = $JSON->decode($notebook->workflow(tenth(2_000)));
+	my @operator = $workflow->{operators}->@*;
 
-	$text =~ s/"code":"\K(?:[^"\\]|\\.)*/yield tuple_/g, $text =~ s/"Step \d+"/"Step"/g
-	  if $name eq 'worst_same';
+	if ($name eq 'worst_same')
+	{
+		$_->{operatorProperties}{code} = 'yield tuple_', $_->{customDisplayName} = 'Step'
+		  for @operator;
+	}
+	my $from = $JSON->encode($workflow);
+	$operator[ @operator / 2 ]{operatorProperties}{code} .= '# edited';
+	$workflow->{operators} = [ reverse @operator ];
 	return (
-		keep_document("$name 1", $text),
-		keep_document("$name 2", $text =~ s/\b(op|link)-(?=\d)/new-$1-/gr =~ s/"code":"\K/# edited /r));
+		keep_document("$name 1", $from),
+		keep_document("$name 2", $JSON->encode($workflow) =~ s/\b(op|link)-(?=\d)/new-$1-/gr));
 }
 
 # An arm that commits the next of some kept documents each time.
