@@ -122,7 +122,8 @@ sub make_baselines
 
 	$dbh->do("CREATE TABLE nbm_bench.document (
 		name text PRIMARY KEY, content jsonb COMPRESSION lz4) $off");
-	make_document('empty', cells => 0, source => q{''});
+	make_document('empty',        cells => 0, source => q{''});
+	make_document('almost empty', cells => 1, source => q{'1'});
 
 	$dbh->do('CREATE TABLE nbm_bench.edit (
 		i int PRIMARY KEY, cell int, line int, cell_id text, value text)');
