@@ -20,6 +20,7 @@
 
 #include "args.h"
 #include "compare.h"
+#include "compat.h"
 #include "lines.h"
 #include "readable.h"
 
