@@ -198,14 +198,16 @@ static void
 show_heading(StringInfo out, const NbmDiff *diff, const NbmChange *change)
 {
 	const NbmKind *kind = diff->store.kind;
-	JsonbContainer *core = change->new_position < 0 ? nbm_diff_old_core(diff, change) :
-	nbm_diff_new_core(diff, change);
+	JsonbContainer *core = nbm_diff_new_core(diff, change);
 	const NbmItem *item = change->new_position < 0 ?
 	&diff->from.layout.items[change->old_position] :
 	&diff->to.layout.items[change->new_position];
-	NbmText		type = nbm_item_type(kind, core);
 	NbmText		name = {NULL, 0};
+	NbmText		type;
 
+	if (core == NULL)
+		core = nbm_diff_old_core(diff, change);
+	type = nbm_item_type(kind, core);
 	nbm_show_check(out, 1000);
 	appendStringInfo(out, "\n@@ %s %d (", kind->item, change->key);
 	if (type.str == NULL)
