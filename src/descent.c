@@ -37,6 +37,7 @@
 #define LEAST_LINES_FAR 16
 #define LEAST_GRAMS		10
 #define LEAST_GRAMS_FAR 24
+#define LEAST_COMPARED	8		/* grams that say something */
 
 /* Lines of a text: entries (hash, place and length), sorted. */
 typedef NbmEntries Lines;
@@ -376,7 +377,7 @@ share_grams(const NbmProfile *part, const NbmProfile *lost,
 		common += j < lost->ngrams && lost->grams[j] == gram &&
 			(k == gained->ngrams || gained->grams[k] != gram);
 	}
-	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
+	return compared < LEAST_COMPARED ? 0 : (int) ((int64) common * NBM_ONE / compared);
 }
 
 /*

@@ -38,7 +38,7 @@
 #include "matcher.h"
 #include "utils/memutils.h"
 
-#define TOTAL_WORK	INT64CONST(60000000)	/* grams compared freely in all */
+#define TOTAL_WORK	INT64CONST(30000000)	/* grams compared freely in all */
 
 /*
  * Step 3, where the order of the items says something.
