@@ -92,6 +92,8 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 	nbm_match_equal(&m);
 	nbm_match_similar(&m, false);
 	nbm_match_blank(&m);
+	if (!nbm_has_links(&m))
+		nbm_match_emptied(&m);
 	for (int new = 0; new < nnew; new++)
 		old_of_new[new] = m.side[NBM_NEW].partner[new];
 	MemoryContextSwitchTo(callers);

@@ -298,3 +298,42 @@ nbm_match_between(NbmMatcher *m)
 			match_row(m, before + 1, new, end);
 	}
 }
+
+/*
+ * Was the old item of this pair, both free, emptied, or was it filled?  Then
+ * there are more blank ones now, or less.
+ */
+static bool
+is_turned_blank(const NbmMatcher *m, const int *balance, int old, int new)
+{
+	const NbmSide *a = &m->side[NBM_OLD];
+	const NbmSide *b = &m->side[NBM_NEW];
+
+	return old >= 0 && old < a->nitems && a->partner[old] < 0 &&
+		a->blank[old] != b->blank[new] &&
+		(b->blank[new] ? balance[b->content[new]] < 0 : balance[a->content[old]] > 0) &&
+		a->items[old].type == b->items[new].type && !nbm_ids_differ(m, old, new);
+}
+
+/*
+ * At last: an item that stands beside a linked one, and is blank where the one
+ * beside its partner was not, or the other way round.
+ */
+void
+nbm_match_emptied(NbmMatcher *m)
+{
+	const NbmSide *side = &m->side[NBM_NEW];
+	int		   *balance = nbm_count_balance(m);
+
+	for (int new = 0; new < side->nitems; new++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int where = BEFORE; where <= BEHIND && side->partner[new] < 0; where++)
+		{
+			int			old = beside_partner(m, NBM_NEW, new, where);
+
+			if (is_turned_blank(m, balance, old, new))
+				nbm_link(m, old, new);
+		}
+	}
+}

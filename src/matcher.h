@@ -104,6 +104,7 @@ extern void nbm_match_between(NbmMatcher *m);
 extern bool nbm_has_links(const NbmMatcher *m);
 extern void nbm_match_links(NbmMatcher *m);
 extern void nbm_match_equal(NbmMatcher *m);
+extern void nbm_match_emptied(NbmMatcher *m);
 extern void nbm_match_blank(NbmMatcher *m);
 extern void nbm_match_similar(NbmMatcher *m, bool clear);
 
