@@ -63,8 +63,8 @@ typedef struct Search
 	Whole	   *changed;		/* those that lost a line */
 	int			nchanged;
 	int		   *changed_of_piece;	/* index in changed by rest, or -1 */
-	int		   *near[2];		/* the same of the nearest linked piece, before
-								 * and behind */
+	int		   *near[2];		/* the same of the nearest linked piece,
+								 * before and behind */
 	NbmEntries	index;			/* (hash of a line, index in changed) */
 	int64	   *votes;			/* by index in changed */
 } Search;
@@ -105,7 +105,7 @@ cut_lines(const NbmMatchItem *item)
 
 	for (int pos = 0; pos < item->text_len;)
 	{
-		const char *feed = memchr(item->text + pos, '\n', item->text_len - pos);
+		const char *feed = memchr(item->text +pos, '\n', item->text_len - pos);
 		int			end = feed == NULL ? item->text_len : feed - item->text;
 		int			start = pos;
 		int			len;
@@ -213,7 +213,7 @@ profile_lines(const NbmMatchItem *item, const Lines *lines)
 	joined = palloc(size);
 	for (int i = 0; i < lines->count; i++)
 	{
-		memcpy(joined + len, item->text + nbm_first(places[i].key),
+		memcpy(joined + len, item->text +nbm_first(places[i].key),
 			   nbm_second(places[i].key));
 		len += nbm_second(places[i].key);
 		joined[len++] = '\n';

@@ -35,7 +35,7 @@ list_ids(const NbmMatcher *m, int kind)
 
 			if (id != NULL)
 				nbm_entries_add(&list, hash_bytes_extended(id, item->id_len[kind], 0),
-							   nbm_pack(s, i));
+								nbm_pack(s, i));
 		}
 	}
 	if (list.count > 0)
@@ -87,7 +87,7 @@ pair_ids(const NbmMatcher *m, int kind, bool *repeated)
  */
 static void
 count_contents(const NbmMatcher *m, int s, const int *old_of_new,
-				   int *all, int *unsettled)
+			   int *all, int *unsettled)
 {
 	const NbmSide *side = &m->side[s];
 
@@ -115,7 +115,7 @@ count_contents(const NbmMatcher *m, int s, const int *old_of_new,
  */
 static IdEvidence
 judge_id(NbmMatcher *m, int old, int new, int *const all[2],
-			 int *const unsettled[2])
+		 int *const unsettled[2])
 {
 	const NbmSide *a = &m->side[NBM_OLD];
 	const NbmSide *b = &m->side[NBM_NEW];

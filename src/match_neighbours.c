@@ -17,8 +17,9 @@
 /* Equal free items that stand on the same side of a linked pair. */
 typedef struct Twins
 {
-	int		   *twin[2][2];		/* by side, by BEFORE or BEHIND: the pair stands
-								 * there; an item of the other side, or -1 */
+	int		   *twin[2][2];		/* by side, by BEFORE or BEHIND: the pair
+								 * stands there; an item of the other side, or
+								 * -1 */
 	int		   *run[2];			/* by side: how many of equal content stand in
 								 * a row with the item */
 	int		   *balance;		/* by content: how many items went, or came */

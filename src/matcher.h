@@ -29,7 +29,8 @@ typedef struct NbmSide
 typedef struct NbmRanking
 {
 	NbmEntries	pairs;			/* (difference, old and new item), sorted */
-	int		   *second[2];		/* by item: similarity of its second best partner */
+	int		   *second[2];		/* by item: similarity of its second best
+								 * partner */
 	int			nitems[2];		/* free ones that were looked at */
 } NbmRanking;
 
