@@ -329,8 +329,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
 	int			na;
 	int			nb;
-	NbmLink	   *a = nbm_read_links(old_env, c->from, &na);
-	NbmLink	   *b = nbm_read_links(new_env, c->to, &nb);
+	NbmLink    *a = nbm_read_links(old_env, c->from, &na);
+	NbmLink    *b = nbm_read_links(new_env, c->to, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;
@@ -382,8 +382,8 @@ strays_kept(const Comparison *c)
 {
 	int			na;
 	int			nb;
-	NbmIdKey	   *a = nbm_sorted_ids(c->from, &na);
-	NbmIdKey	   *b = nbm_sorted_ids(c->to, &nb);
+	NbmIdKey   *a = nbm_sorted_ids(c->from, &na);
+	NbmIdKey   *b = nbm_sorted_ids(c->to, &nb);
 	int			i = 0;
 	int			j = 0;
 

@@ -37,6 +37,7 @@
 #define LEAST_LINES_FAR 16
 #define LEAST_GRAMS		10
 #define LEAST_GRAMS_FAR 24
+#define LEAST_COMPARED	8		/* grams that say something */
 
 /* Lines of a text: entries (hash, place and length), sorted. */
 typedef NbmEntries Lines;
@@ -62,8 +63,8 @@ typedef struct Search
 	Whole	   *changed;		/* those that lost a line */
 	int			nchanged;
 	int		   *changed_of_piece;	/* index in changed by rest, or -1 */
-	int		   *near[2];		/* the same of the nearest linked piece, before
-								 * and behind */
+	int		   *near[2];		/* the same of the nearest linked piece,
+								 * before and behind */
 	NbmEntries	index;			/* (hash of a line, index in changed) */
 	int64	   *votes;			/* by index in changed */
 } Search;
@@ -104,7 +105,7 @@ cut_lines(const NbmMatchItem *item)
 
 	for (int pos = 0; pos < item->text_len;)
 	{
-		const char *feed = memchr(item->text + pos, '\n', item->text_len - pos);
+		const char *feed = memchr(item->text +pos, '\n', item->text_len - pos);
 		int			end = feed == NULL ? item->text_len : feed - item->text;
 		int			start = pos;
 		int			len;
@@ -212,7 +213,7 @@ profile_lines(const NbmMatchItem *item, const Lines *lines)
 	joined = palloc(size);
 	for (int i = 0; i < lines->count; i++)
 	{
-		memcpy(joined + len, item->text + nbm_first(places[i].key),
+		memcpy(joined + len, item->text +nbm_first(places[i].key),
 			   nbm_second(places[i].key));
 		len += nbm_second(places[i].key);
 		joined[len++] = '\n';
@@ -376,7 +377,7 @@ share_grams(const NbmProfile *part, const NbmProfile *lost,
 		common += j < lost->ngrams && lost->grams[j] == gram &&
 			(k == gained->ngrams || gained->grams[k] != gram);
 	}
-	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
+	return compared < LEAST_COMPARED ? 0 : (int) ((int64) common * NBM_ONE / compared);
 }
 
 /*

@@ -24,8 +24,8 @@ typedef struct NbmCandidates
 	NbmCandidate *items;		/* in the order of the layout */
 	int			nitems;
 	const NbmLayout *layout;	/* all of the version; NULL: there is none */
-	JsonbContainer *document;	/* whole, or its envelope: where links are; NULL
-								 * where nobody knows them */
+	JsonbContainer *document;	/* whole, or its envelope: where links are;
+								 * NULL where nobody knows them */
 } NbmCandidates;
 
 extern void nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,

@@ -80,7 +80,7 @@ id_key_cmp(const void *a, const void *b)
 NbmIdKey *
 nbm_sorted_ids(const NbmLayout *layout, int *count)
 {
-	NbmIdKey	   *ids = palloc_array(NbmIdKey, Max(layout->nitems, 1));
+	NbmIdKey   *ids = palloc_array(NbmIdKey, Max(layout->nitems, 1));
 	int			n = 0;
 
 	*count = 0;
@@ -163,8 +163,8 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 {
 	JsonbContainer *array;
 	int			nids;
-	NbmIdKey	   *ids = nbm_sorted_ids(layout, &nids);
-	NbmLink	   *links;
+	NbmIdKey   *ids = nbm_sorted_ids(layout, &nids);
+	NbmLink    *links;
 
 	*count = 0;
 	if (!nbm_get_container(envelope, "links", true, &array))
@@ -173,7 +173,7 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 	for (int i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue	value;
-		NbmLink	   *link = &links[*count];
+		NbmLink    *link = &links[*count];
 
 		nbm_element(array, i, &value);
 		if (!nbm_is_object(&value))

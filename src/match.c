@@ -38,7 +38,7 @@
 #include "matcher.h"
 #include "utils/memutils.h"
 
-#define TOTAL_WORK	INT64CONST(60000000)	/* grams compared freely in all */
+#define TOTAL_WORK	INT64CONST(30000000)	/* grams compared freely in all */
 
 /*
  * Step 3, where the order of the items says something.
@@ -92,6 +92,8 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 	nbm_match_equal(&m);
 	nbm_match_similar(&m, false);
 	nbm_match_blank(&m);
+	if (!nbm_has_links(&m))
+		nbm_match_emptied(&m);
 	for (int new = 0; new < nnew; new++)
 		old_of_new[new] = m.side[NBM_NEW].partner[new];
 	MemoryContextSwitchTo(callers);

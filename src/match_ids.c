@@ -35,7 +35,7 @@ list_ids(const NbmMatcher *m, int kind)
 
 			if (id != NULL)
 				nbm_entries_add(&list, hash_bytes_extended(id, item->id_len[kind], 0),
-							   nbm_pack(s, i));
+								nbm_pack(s, i));
 		}
 	}
 	if (list.count > 0)
@@ -87,7 +87,7 @@ pair_ids(const NbmMatcher *m, int kind, bool *repeated)
  */
 static void
 count_contents(const NbmMatcher *m, int s, const int *old_of_new,
-				   int *all, int *unsettled)
+			   int *all, int *unsettled)
 {
 	const NbmSide *side = &m->side[s];
 
@@ -115,7 +115,7 @@ count_contents(const NbmMatcher *m, int s, const int *old_of_new,
  */
 static IdEvidence
 judge_id(NbmMatcher *m, int old, int new, int *const all[2],
-			 int *const unsettled[2])
+		 int *const unsettled[2])
 {
 	const NbmSide *a = &m->side[NBM_OLD];
 	const NbmSide *b = &m->side[NBM_NEW];
@@ -199,8 +199,9 @@ are_places(const int *old_of_new, int nnew)
 
 /*
  * Step 1: links items by ids of one kind, where the contents confirm them, or
- * are silent and give no cause for doubt: no id near by is refuted, or none at
- * all where the ids may be places.  Ids that link half of a document, none
+ * are silent and give no cause for doubt: no id near by is refuted.  Where the
+ * ids may be places, a refuted one anywhere is a cause, and so is an item that
+ * came or went without moving the ids behind it.  Ids that link half of a document, none
  * repeated and none refuted, are trusted from now on.
  */
 void
@@ -219,7 +220,8 @@ nbm_match_ids(NbmMatcher *m, int kind)
 	spread_doubt(evidence, doubted, nnew, -1);
 	for (int new = 0; new < nnew; new++)
 		refuted += evidence[new] == ID_REFUTED;
-	only_confirmed = refuted > 0 && are_places(old_of_new, nnew);
+	only_confirmed = (refuted > 0 || nnew != m->side[NBM_OLD].nitems) &&
+		are_places(old_of_new, nnew);
 	for (int new = 0; new < nnew; new++)
 	{
 		if (evidence[new] == ID_CONFIRMED ||
@@ -229,6 +231,6 @@ nbm_match_ids(NbmMatcher *m, int kind)
 			linked++;
 		}
 	}
-	m->trusted[kind] = refuted == 0 && !repeated &&
+	m->trusted[kind] = refuted == 0 && !repeated && !only_confirmed &&
 		linked >= (Min(m->side[NBM_OLD].nitems, nnew) + 1) / 2;
 }

@@ -45,7 +45,8 @@ typedef struct Graph
 {
 	Edge	   *edges;			/* by node, label, neighbour */
 	int			nedges;
-	int		   *first;			/* by node: its first edge; one more at the end */
+	int		   *first;			/* by node: its first edge; one more at the
+								 * end */
 	uint64	   *colours[ROUNDS + 1];	/* by item: its surroundings */
 } Graph;
 
@@ -54,9 +55,11 @@ typedef struct Linker
 {
 	NbmMatcher *m;
 	Graph		graph[2];
-	NbmEntry   *anchors;		/* (key, number), sorted: the same on both sides */
+	NbmEntry   *anchors;		/* (key, number), sorted: the same on both
+								 * sides */
 	int			nanchors;
-	NbmEntries	settled;		/* pairs of nodes, in the order they were found */
+	NbmEntries	settled;		/* pairs of nodes, in the order they were
+								 * found */
 	int			done;			/* those whose neighbours were looked at */
 } Linker;
 

@@ -17,8 +17,9 @@
 /* Equal free items that stand on the same side of a linked pair. */
 typedef struct Twins
 {
-	int		   *twin[2][2];		/* by side, by BEFORE or BEHIND: the pair stands
-								 * there; an item of the other side, or -1 */
+	int		   *twin[2][2];		/* by side, by BEFORE or BEHIND: the pair
+								 * stands there; an item of the other side, or
+								 * -1 */
 	int		   *run[2];			/* by side: how many of equal content stand in
 								 * a row with the item */
 	int		   *balance;		/* by content: how many items went, or came */
@@ -296,5 +297,44 @@ nbm_match_between(NbmMatcher *m)
 		behind = end < b->nitems ? b->partner[end] : a->nitems;
 		if (end > new && behind == before + 2 && a->partner[before + 1] < 0)
 			match_row(m, before + 1, new, end);
+	}
+}
+
+/*
+ * Was the old item of this pair, both free, emptied, or was it filled?  Then
+ * there are more blank ones now, or less.
+ */
+static bool
+is_turned_blank(const NbmMatcher *m, const int *balance, int old, int new)
+{
+	const NbmSide *a = &m->side[NBM_OLD];
+	const NbmSide *b = &m->side[NBM_NEW];
+
+	return old >= 0 && old < a->nitems && a->partner[old] < 0 &&
+		a->blank[old] != b->blank[new] &&
+		(b->blank[new] ? balance[b->content[new]] < 0 : balance[a->content[old]] > 0) &&
+		a->items[old].type == b->items[new].type && !nbm_ids_differ(m, old, new);
+}
+
+/*
+ * At last: an item that stands beside a linked one, and is blank where the one
+ * beside its partner was not, or the other way round.
+ */
+void
+nbm_match_emptied(NbmMatcher *m)
+{
+	const NbmSide *side = &m->side[NBM_NEW];
+	int		   *balance = nbm_count_balance(m);
+
+	for (int new = 0; new < side->nitems; new++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int where = BEFORE; where <= BEHIND && side->partner[new] < 0; where++)
+		{
+			int			old = beside_partner(m, NBM_NEW, new, where);
+
+			if (is_turned_blank(m, balance, old, new))
+				nbm_link(m, old, new);
+		}
 	}
 }

@@ -136,7 +136,7 @@ nbm_profile_make(const char *str, int len)
 	uint32		grams[2 * SKETCH];
 	uint32		recent[1024] = {0};
 	uint32		limit = PG_UINT32_MAX;
-	Window	window = {0};
+	Window		window = {0};
 	bool		done = false;
 	int			n = 0;
 	int			pos = 0;
@@ -235,7 +235,7 @@ compare_ends(const char *a, int alen, const char *b, int blen)
  */
 int
 nbm_profile_compare(const char *a, int alen, const NbmProfile *pa,
-				  const char *b, int blen, const NbmProfile *pb)
+					const char *b, int blen, const NbmProfile *pb)
 {
 	int64		total = (int64) pa->nchars + pb->nchars;
 	int64		most = Min(pa->nchars, pb->nchars) * INT64CONST(2) * NBM_ONE;
