@@ -242,7 +242,7 @@ list_items(Merge *merge)
 		for (int i = 0; i < order->count[s]; i++)
 		{
 			NbmMergeItem *item = base_of != NULL && base_of[i] >= 0 ?
-				&order->items[base_of[i]] : add_item(order);
+			&order->items[base_of[i]] : add_item(order);
 
 			item->at[s] = i;
 			order->item_at[s][i] = (int) (item - order->items);

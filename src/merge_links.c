@@ -339,7 +339,7 @@ static void
 find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 {
 	NbmMergeSide winner = nbm_merge_winner(merging) == NBM_TAKEN_OURS ?
-		NBM_OURS : NBM_THEIRS;
+	NBM_OURS : NBM_THEIRS;
 	NbmMergeSide loser = winner == NBM_OURS ? NBM_THEIRS : NBM_OURS;
 	NbmMergeName *names = palloc_array(NbmMergeName, Max(links->nlinks, 1));
 	int			count = 0;
@@ -432,7 +432,7 @@ note_link(NbmMerging *merging, const NbmMergeLinks *links,
 {
 	const NbmMergeLink *link = &links->links[index];
 	const NbmMergeLink *shown = link->is_in || rival < 0 ? link :
-		&links->links[rival];
+	&links->links[rival];
 	const JsonbValue *values[NBM_MERGE_SIDES] = {NULL, NULL, NULL};
 	NbmMergeSide adder = link->at[NBM_OURS] >= 0 ? NBM_OURS : NBM_THEIRS;
 	NbmMergeSide taken;
@@ -489,8 +489,8 @@ static bool
 do_theirs_lead(const NbmMergeLinks *links, const JsonbValue *const *values)
 {
 	bool		lead = values[NBM_OURS] == NULL ||
-		(values[NBM_BASE] != NULL &&
-		 nbm_value_eq(values[NBM_BASE], values[NBM_OURS]));
+	(values[NBM_BASE] != NULL &&
+	 nbm_value_eq(values[NBM_BASE], values[NBM_OURS]));
 
 	for (int i = 0; i < links->nlinks; i++)
 	{
@@ -559,7 +559,7 @@ merge_position(const KeyedPart *parts, int count,
 			   const NbmMergeOperators *operators, Position *position)
 {
 	const NbmMergeItem *item = parts->ends[0] < 0 ? NULL :
-		&operators->items[parts->ends[0]];
+	&operators->items[parts->ends[0]];
 	const JsonbValue *values[NBM_MERGE_SIDES] = {NULL, NULL, NULL};
 	const JsonbValue *taken;
 
@@ -598,7 +598,7 @@ collect_positions(const NbmMergeOperators *operators,
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 	{
 		int			count = values[s] == NULL ? 0 :
-			JsonContainerSize(values[s]->val.binary.data);
+		JsonContainerSize(values[s]->val.binary.data);
 
 		for (int i = 0; i < count; i++)
 		{
