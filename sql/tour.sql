@@ -101,6 +101,17 @@ SELECT * FROM workflow_operators(4175);
 SELECT * FROM workflow_links(4175);
 SELECT change, operator_key, old_position, new_position, detail FROM workflow_diff(4175, 4, 5);
 
+-- Two people's changes put together.
+SELECT string_to_table(content #>> '{cells,0,source}', E'\n') AS source
+  FROM notebook_merge('{"cells": [{"source": "a = 1\n\nb = 2\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 10\n\nb = 20\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 1\n\nb = 22\n\nc = 33"}, {"source": "plot(a)"}]}', 'mark');
+SELECT c.*
+  FROM notebook_merge('{"cells": [{"source": "a = 1\n\nb = 2\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 10\n\nb = 20\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 1\n\nb = 22\n\nc = 33"}, {"source": "plot(a)"}]}'),
+       jsonb_to_recordset(conflicts) AS c (kind text, path text, taken text, lines jsonb);
+
 SELECT mapping_put(4175, NULL, 4175, NULL, '{"links": [
   {"cell": "b2", "operator": "UDF1"},
   {"cell": "c3", "operator": "UDF3", "lines": [[1, 1]]},

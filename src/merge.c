@@ -242,7 +242,7 @@ list_items(Merge *merge)
 		for (int i = 0; i < order->count[s]; i++)
 		{
 			NbmMergeItem *item = base_of != NULL && base_of[i] >= 0 ?
-				&order->items[base_of[i]] : add_item(order);
+			&order->items[base_of[i]] : add_item(order);
 
 			item->at[s] = i;
 			order->item_at[s][i] = (int) (item - order->items);
@@ -255,6 +255,14 @@ static const NbmSplit *
 split_of(const Merge *merge, const NbmMergeItem *item, NbmMergeSide side)
 {
 	return item->at[side] < 0 ? NULL : &merge->splits[side][item->at[side]];
+}
+
+/* An item as one side has it; NULL where it has it not. */
+static const JsonbValue *
+value_of(const Merge *merge, const NbmMergeItem *item, NbmMergeSide side)
+{
+	return item->at[side] < 0 ? NULL :
+		&merge->docs[side].items[item->at[side]];
 }
 
 /* Finds the operators' ids on each side. */
@@ -423,7 +431,11 @@ set_runs(Merge *merge)
 	}
 }
 
-/* Sets what tells inserted cells that may be equal: type and source. */
+/*
+ * Sets what tells inserted items that may be equal: a cell's type and source.
+ * Operators are equal only where they are so under one id: those that have
+ * one to themselves were found by it.
+ */
 static void
 set_contents(Merge *merge)
 {
@@ -431,32 +443,33 @@ set_contents(Merge *merge)
 	{
 		NbmMergeItem *item = &merge->order.items[i];
 		NbmMergeSide side = item->at[NBM_OURS] >= 0 ? NBM_OURS : NBM_THEIRS;
-		const NbmSplit *split = split_of(merge, item, side);
+		NbmMatchItem described;
+		NbmCandidate candidate;
 
-		/* operators are known by their ids alone: two may well be equal */
-		item->content = i;
-		if (merge->kind == &nbm_notebook && item->at[NBM_BASE] < 0)
-		{
-			NbmCandidate candidate = {unconstify(NbmItem *, &split->item),
-			split->core.val.binary.data};
-			NbmMatchItem described;
-
-			nbm_describe(merge->kind, &candidate, &described);
-			item->content = described.content;
-		}
+		if (item->at[NBM_BASE] >= 0 || item->is_gone)
+			continue;
+		item->content = nbm_value_hash(value_of(merge, item, side), 0);
+		if (merge->kind == &nbm_workflow)
+			continue;
+		candidate.item = &merge->splits[side][item->at[side]].item;
+		candidate.core = split_of(merge, item, side)->core.val.binary.data;
+		nbm_describe(merge->kind, &candidate, &described);
+		item->content = described.content;
 	}
 }
 
-/* Are two inserted cells equal in type and source? */
+/* Did both sides insert the same? */
 static bool
 same_inserted(void *arg, const NbmMergeItem *ours, const NbmMergeItem *theirs)
 {
 	Merge	   *merge = arg;
 
-	return merge->kind == &nbm_notebook &&
-		nbm_same_meaning(merge->kind,
-						 split_of(merge, ours, NBM_OURS)->core.val.binary.data,
-						 split_of(merge, theirs, NBM_THEIRS)->core.val.binary.data);
+	if (merge->kind == &nbm_workflow)
+		return nbm_value_eq(value_of(merge, ours, NBM_OURS),
+							value_of(merge, theirs, NBM_THEIRS));
+	return nbm_same_meaning(merge->kind,
+							split_of(merge, ours, NBM_OURS)->core.val.binary.data,
+							split_of(merge, theirs, NBM_THEIRS)->core.val.binary.data);
 }
 
 /* How the members of an envelope are merged. */
@@ -562,8 +575,7 @@ merge_item(Merge *merge, const NbmMergeItem *item, const NbmDocument *doc,
 	const JsonbValue *taken;
 
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
-		values[s] = item->at[s] < 0 ? NULL :
-			&merge->docs[s].items[item->at[s]];
+		values[s] = value_of(merge, item, s);
 	if (item->at[NBM_OURS] < 0 || item->at[NBM_THEIRS] < 0)
 		taken = values[NBM_OURS] ? values[NBM_OURS] : values[NBM_THEIRS];
 	else

@@ -80,7 +80,7 @@ is_rerun(const JsonbValue *before, const JsonbValue *after)
 		JsonbValue	old;
 		JsonbValue	new;
 		bool		has_old = before != NULL &&
-			nbm_get(before->val.binary.data, run_members[i], &old);
+		nbm_get(before->val.binary.data, run_members[i], &old);
 		bool		has_new = nbm_get(after->val.binary.data, run_members[i],
 									  &new);
 

@@ -54,7 +54,7 @@ nbm_members_next(NbmMergeMembers *members)
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 	{
 		bool		has = found && keys[s].str != NULL &&
-			nbm_text_eq(keys[s], members->key);
+		nbm_text_eq(keys[s], members->key);
 
 		members->values[s] = has ? &members->space[s] : NULL;
 		members->next[s] += has;
@@ -196,7 +196,7 @@ conflict_of_values(NbmMerging *merging, NbmConflictKind kind,
 				   JsonbValue *result)
 {
 	NbmMergeSide side = nbm_merge_winner(merging) == NBM_TAKEN_OURS ?
-		NBM_OURS : NBM_THEIRS;
+	NBM_OURS : NBM_THEIRS;
 
 	nbm_merge_note(merging, kind, path_text(merging, path), values);
 	if (values[side] == NULL)
@@ -284,7 +284,7 @@ merge_texts(NbmMerging *merging, const NbmMergePath *path,
 	JsonbValue	strings[NBM_MERGE_SIDES];
 	const JsonbValue *noted[NBM_MERGE_SIDES];
 	NbmTaken	taken = merging->strategy == NBM_STRATEGY_MARK ?
-		NBM_TAKEN_MARKED : nbm_merge_winner(merging);
+	NBM_TAKEN_MARKED : nbm_merge_winner(merging);
 	NbmLineMerge *merge;
 	NbmConflict *conflict;
 	NbmText		merged;
