@@ -816,17 +816,23 @@ def synthetic_table(lib, kinds, first, seeds, wrong, wrong_descents):
         print(f"{kind:24s}{score.descents()}")
 
 
-def workflow_table(lib, first, seeds, wrong):
+def workflow_table(lib, first, seeds, wrong, wrong_descents):
     """Operators of real workflows, ids stripped."""
     print("\n== workflows, ids stripped")
     by_kind = defaultdict(Score)
     for kind, old, new in workflow_edits(first, seeds):
-        by_kind[kind].add(old, new, match(lib, old, new), wrong, kind)
+        result = match(lib, old, new)
+        by_kind[kind].add(old, new, result, wrong, kind)
+        by_kind[kind].add_descents(old, new, set(), descents(lib, old, new, result), wrong_descents, kind)
         if any(c.links for c in old):
-            bare = match(lib, [c.copy(links=()) for c in old], [c.copy(links=()) for c in new])
-            by_kind["without links: " + kind.split(", ", 1)[-1]].add(old, new, bare)
+            bare = [[c.copy(links=()) for c in side] for side in (old, new)]
+            by_kind["without links: " + kind.split(", ", 1)[-1]].add(*bare, match(lib, *bare))
     for kind, score in sorted(by_kind.items()):
         print(f"{kind:28s}{score}")
+    print("\n== splits and merges found in workflows, where there are none")
+    for kind, score in sorted(by_kind.items()):
+        if score.born_found:
+            print(f"{kind:28s}{score.descents()}")
 
 
 def worst_table(lib):
@@ -873,7 +879,7 @@ def main():
     if kinds:
         synthetic_table(lib, kinds, args.first_seed, args.seeds, wrong, wrong_descents)
     if not args.only or "workflows" in args.only:
-        workflow_table(lib, args.first_seed, args.seeds, wrong)
+        workflow_table(lib, args.first_seed, args.seeds, wrong, wrong_descents)
     if not args.only or "worst" in args.only:
         worst_table(lib)
     for label, j, cell, truth, true_old, found, found_old in wrong or []:
