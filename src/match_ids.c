@@ -185,15 +185,58 @@ spread_doubt(const IdEvidence *evidence, bool *doubted, int nnew, int step)
 }
 
 /*
- * Do the ids say no more than the places do?  Tools that number cells anew with
- * each save give the n-th cell the n-th id, whatever it is.
+ * Are two ids equal but for the decimal digits in them, and have they any?
  */
 static bool
-are_places(const int *old_of_new, int nnew)
+are_counted(const char *a, int alen, const char *b, int blen)
 {
-	for (int new = 0; new < nnew; new++)
+	bool		any = false;
+	int			i = 0,
+				j = 0;
+
+	for (;;)
+	{
+		while (i < alen && isdigit((unsigned char) a[i]))
+			any = true, i++;
+		while (j < blen && isdigit((unsigned char) b[j]))
+			j++;
+		if (i == alen || j == blen)
+			return any && i == alen && j == blen;
+		if (a[i++] != b[j++])
+			return false;
+	}
+}
+
+/*
+ * May the ids say no more than the places do?  Tools that number cells anew with
+ * each save give the n-th cell the n-th id, whatever it is.  Such ids are
+ * counted: random ones are no places, even where they stand in their old ones.
+ */
+static bool
+may_be_places(const NbmMatcher *m, int kind, const int *old_of_new)
+{
+	const NbmMatchItem *first = NULL;
+
+	for (int new = 0; new < m->side[NBM_NEW].nitems; new++)
+	{
 		if (old_of_new[new] >= 0 && old_of_new[new] != new)
 			return false;
+	}
+	for (int s = NBM_OLD; s <= NBM_NEW; s++)
+	{
+		for (int i = 0; i < m->side[s].nitems; i++)
+		{
+			const NbmMatchItem *item = &m->side[s].items[i];
+
+			if (item->id[kind] == NULL)
+				continue;
+			if (first == NULL)
+				first = item;
+			if (!are_counted(item->id[kind], item->id_len[kind],
+							 first->id[kind], first->id_len[kind]))
+				return false;
+		}
+	}
 	return true;
 }
 
@@ -201,8 +244,8 @@ are_places(const int *old_of_new, int nnew)
  * Step 1: links items by ids of one kind, where the contents confirm them, or
  * are silent and give no cause for doubt: no id near by is refuted.  Where the
  * ids may be places, a refuted one anywhere is a cause, and so is an item that
- * came or went without moving the ids behind it.  Ids that link half of a document, none
- * repeated and none refuted, are trusted from now on.
+ * came or went without moving the ids behind it.  Ids that link half of a
+ * document, none repeated and none refuted, are trusted from now on.
  */
 void
 nbm_match_ids(NbmMatcher *m, int kind)
@@ -221,7 +264,7 @@ nbm_match_ids(NbmMatcher *m, int kind)
 	for (int new = 0; new < nnew; new++)
 		refuted += evidence[new] == ID_REFUTED;
 	only_confirmed = (refuted > 0 || nnew != m->side[NBM_OLD].nitems) &&
-		are_places(old_of_new, nnew);
+		may_be_places(m, kind, old_of_new);
 	for (int new = 0; new < nnew; new++)
 	{
 		if (evidence[new] == ID_CONFIRMED ||
