@@ -36,6 +36,9 @@ SELECT version, message, cells, inserted, deleted, modified, moved
 SELECT change, cell_key, new_position, old_source, new_source
   FROM notebook_diff(4175, 1, 3);
 
+SELECT line FROM string_to_table(notebook_diff_text(4175, 1, 3), E'\n') WITH ORDINALITY AS d (line, n)
+ WHERE n > 2;  -- the first two lines name the versions, with author and time
+
 SELECT * FROM cell_history(4175, 3);
 
 SELECT notebook_at(4175, 1) -> 'cells' -> 2 ->> 'source' AS source;
