@@ -394,9 +394,10 @@ tell_item(NbmChange *change, NbmChangeName name, int32 other)
 static void
 tell_other(NbmChange *change, NbmChangeName name, int32 item)
 {
-	if (change == NULL || (!is_modified(change) &&
-						   change->name != NBM_SPLIT &&
-						   change->name != NBM_MERGED))
+	if (change == NULL || change->old_position < 0 ||
+		change->new_position < 0 ||
+		(!is_modified(change) && change->name != NBM_SPLIT &&
+		 change->name != NBM_MERGED))
 		return;
 	change->name = name;
 	nbm_words_add(&change->detail,
