@@ -307,11 +307,11 @@ nbm_similarity(const char *a, int alen, const char *b, int blen)
 {
 	NbmProfile *pa = nbm_profile_make(a, alen);
 	NbmProfile *pb = nbm_profile_make(b, blen);
-	double		result = nbm_profile_compare(a, alen, pa, b, blen, pb, 0) / (double) NBM_ONE;
+	int			result = nbm_profile_compare(a, alen, pa, b, blen, pb, 0);
 
 	pfree(pa->grams);
 	pfree(pa);
 	pfree(pb->grams);
 	pfree(pb);
-	return result;
+	return result / (double) NBM_ONE;
 }

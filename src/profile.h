@@ -19,7 +19,8 @@ typedef struct NbmProfile
 	int			nchars;			/* characters, each run of white space is one */
 	bool		cut;			/* grams holds only the smallest ones */
 	int			nbits;			/* of these that are set: */
-	uint64		bits[NBM_PROFILE_WORDS];	/* the grams, modulo the number of bits */
+	uint64		bits[NBM_PROFILE_WORDS];	/* the grams, modulo the number of
+											 * bits */
 } NbmProfile;
 
 /* Is this byte white space in every encoding a server can have? */
