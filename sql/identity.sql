@@ -100,6 +100,29 @@ SELECT notebook_commit(1609, sample.notebook()) AS version;
 SELECT notebook_commit(1609, sample.sources('www[1:2]')) AS version;
 SELECT NOT pg_temp.keys(1609) && (pg_temp.keys(1609, 1) || pg_temp.keys(1609, 3)) AS new_key;
 
+-- Cut in two: the part that holds more keeps the key, wherever it stands, and so does the cell that gives more to a merged one.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1610, 'cut and joined', sample.sources('import math',
+  E'def area(r):\n    return math.pi * r ** 2\n\nradii = [1, 2, 3]\nareas = [area(r) for r in radii]\nprint(sum(areas))', 'end()'));
+SELECT notebook_commit(1610, sample.sources('import math', E'def area(r):\n    return math.pi * r ** 2',
+  E'radii = [1, 2, 3]\nareas = [area(r) for r in radii]\nprint(sum(areas))', 'end()')) AS version;
+SELECT pg_temp.keys(1610) AS keys;
+SELECT notebook_commit(1610, sample.sources('import math',
+  E'def area(r):\n    return math.pi * r ** 2\n\nradii = [1, 2, 3]\nareas = [area(r) for r in radii]\nprint(sum(areas))', 'end()')) AS version;
+SELECT pg_temp.keys(1610) AS keys;
+
+-- Format 3 becomes 4: no worksheets, no heading cells, input is source, every cell has an id.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1611, 'upgrade', '{"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"metadata": {}, "cells": [
+  {"cell_type": "heading", "level": 2, "metadata": {}, "source": ["Reading the data"]},
+  {"cell_type": "code", "language": "python", "collapsed": false, "metadata": {}, "input": ["rows = open(\"in.csv\")\n", "len(rows)"], "prompt_number": 1,
+   "outputs": [{"output_type": "pyout", "prompt_number": 1, "metadata": {}, "text": ["7"]}]},
+  {"cell_type": "code", "language": "python", "collapsed": false, "metadata": {}, "input": [], "outputs": []},
+  {"cell_type": "markdown", "metadata": {}, "source": ["That was *all*."]}]}]}');
+SELECT notebook_commit(1611, sample.notebook(sample.cell('## Reading the data', 'id-1', 'markdown'),
+  sample.cell(E'rows = open("in.csv")\nlen(rows)', 'id-2', execution_count => 1,
+              outputs => '[{"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": {"text/plain": "7"}}]'),
+  sample.cell('', 'id-3'), sample.cell('That was *all*.', 'id-4', 'markdown'))) AS version;
+SELECT pg_temp.keys(1611, 1) AS format_3, pg_temp.keys(1611) AS format_4;
+
 -- Operators: all-new ids, as a duplicate of the workflow has them, and a turned order.
 INSERT INTO workflow (workflow_id, name, content) VALUES (1601, 'all-new ids', sample.workflow(
   ARRAY[sample.operator('A', 'read()', 'Read'), sample.operator('B', 'clean()', 'Clean'), sample.operator('C', 'plot()', 'Plot')],
@@ -159,6 +182,6 @@ SELECT workflow_commit(1603, pg_temp.clone(workflow_at(1603)::text, 'two')) AS v
 SELECT count(*) AS operators, count(*) FILTER (WHERE o.position = n.position) AS same, count(*) FILTER (WHERE o.operator_id = n.operator_id) AS same_id
   FROM workflow_operators(1603, 1) AS o JOIN workflow_operators(1603, 2) AS n USING (operator_key);
 
-SELECT v.* FROM generate_series(1601, 1609) AS n (id), store_verify('notebook', n.id) AS v;
+SELECT v.* FROM generate_series(1601, 1611) AS n (id), store_verify('notebook', n.id) AS v;
 DELETE FROM notebook WHERE notebook_id BETWEEN 1601 AND 1699;
 DELETE FROM workflow WHERE workflow_id BETWEEN 1601 AND 1603;

@@ -388,7 +388,9 @@ share_grams(const NbmProfile *part, const NbmProfile *in,
 		common += j < in->ngrams && in->grams[j] == gram &&
 			(not_in == NULL || k == not_in->ngrams || not_in->grams[k] != gram);
 	}
-	return compared < LEAST_COMPARED ? 0 : (int) ((int64) common * NBM_ONE / compared);
+	if (compared < LEAST_COMPARED)
+		return 0;
+	return (int) ((int64) common * NBM_ONE / compared);
 }
 
 /* The profile of what only the rest has. */
@@ -432,7 +434,9 @@ weigh(Search *s, const Lines *lines, const NbmProfile *profile, bool grams,
 static bool
 is_kept(const Search *s, const NbmProfile *profile, int changed)
 {
-	return share_grams(profile, gained_profile(s, &s->changed[changed]), NULL) >= KEPT;
+	const NbmProfile *gained = gained_profile(s, &s->changed[changed]);
+
+	return share_grams(profile, gained, NULL) >= KEPT;
 }
 
 /* Is that enough for a part of this whole? */

@@ -125,9 +125,11 @@ link_label(const NbmLink *link, bool is_source)
 	uint64		hash = is_source;
 
 	if (own.str != NULL)
-		hash = hash_bytes_extended((const unsigned char *) own.str, own.len, hash);
+		hash = hash_bytes_extended((const unsigned char *) own.str, own.len,
+								   hash);
 	if (others.str != NULL)
-		hash = hash_bytes_extended((const unsigned char *) others.str, others.len, hash);
+		hash = hash_bytes_extended((const unsigned char *) others.str,
+								   others.len, hash);
 	return hash;
 }
 
@@ -143,10 +145,11 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 
 	for (int i = 0; i < 2 * count; i++)
 	{
-		int			own = (i % 2 ? links[i / 2].target_item : links[i / 2].source_item) - first;
+		int			own = i % 2 ? links[i / 2].target_item :
+		links[i / 2].source_item;
 
-		if (own >= 0 && own < side->nitems)
-			degree[own]++;
+		if (own >= first && own < first + side->nitems)
+			degree[own - first]++;
 	}
 	for (int i = 0; i < side->nitems; i++)
 	{
@@ -157,12 +160,12 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 	{
 		const NbmLink *link = &links[i / 2];
 		bool		is_source = i % 2 == 0;
-		int			own = (is_source ? link->source_item : link->target_item) - first;
+		int			own = is_source ? link->source_item : link->target_item;
+		int			other = is_source ? link->target_item : link->source_item;
 
-		if (own >= 0 && own < side->nitems)
-			add_link(&items[own], room[own], side, first,
-					 is_source ? link->target_item : link->source_item,
-					 link_label(link, is_source));
+		if (own >= first && own < first + side->nitems)
+			add_link(&items[own - first], room[own - first], side, first,
+					 other, link_label(link, is_source));
 	}
 }
 

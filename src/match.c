@@ -18,7 +18,12 @@
  *		alone between the same two neighbours was rewritten.  Operators:
  *		neighbours in the graph instead, as their order says little;
  *	4.	what is left, wherever it stands: equal contents in order, then very
- *		similar texts, best first, then blank items that were moved.
+ *		similar texts, best first, then blank items that were moved, emptied or
+ *		filled.
+ *
+ * Each step has its file: match_ids.c, match_anywhere.c (2 and 4), and for step 3
+ * match_gaps.c, match_neighbours.c and match_links.c; matcher.h is what they
+ * share.
  *
  * So a blank or repeated cell is settled by its place between its neighbours.
  * Texts are compared by their profiles: sets of hashed grams (five characters in
@@ -78,8 +83,10 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 		cores[s] = m.side[s].core;
 	}
 	m.work_left = TOTAL_WORK;
-	m.ncontents = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, content), contents);
-	m.ncores = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, core), cores);
+	m.ncontents = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, content),
+											 contents);
+	m.ncores = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, core),
+										  cores);
 	nbm_match_ids(&m, 0);
 	nbm_match_ids(&m, 1);
 	nbm_match_unique(&m, contents, m.ncontents);

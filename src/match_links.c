@@ -21,6 +21,8 @@
 
 #define ROUNDS			3		/* how far surroundings reach */
 #define CROWD			1024	/* pairs of neighbours that are compared */
+#define COMPARISON		64		/* what one comparison costs, in grams */
+#define WITNESSES		64		/* neighbours that are asked about an item */
 #define MARGIN			500		/* by which a neighbour must be more similar */
 
 /* How sure a neighbour must be. */
@@ -222,7 +224,10 @@ class_end(const NbmEntries *list, int start)
 	return end;
 }
 
-/* The entry of b that is most similar to an item; -1 where it has a rival. */
+/*
+ * The entry of b that is most similar to an item; -1 where it has a rival, or
+ * where no more comparing can be afforded.
+ */
 static int
 most_similar(Linker *l, int s, int item, const NbmEntries *b, int start, int end)
 {
@@ -230,6 +235,9 @@ most_similar(Linker *l, int s, int item, const NbmEntries *b, int start, int end
 	int			highest = 0;
 	int			second = 0;
 
+	l->m->work_left -= COMPARISON * (end - start);
+	if (l->m->work_left < 0)
+		return -1;
 	for (int i = start; i < end; i++)
 	{
 		int			other = (int) b->entries[i].value;
@@ -280,17 +288,21 @@ has_edge(const Graph *graph, int node, uint64 label, int neighbour)
 				   edge_cmp) != NULL;
 }
 
-/* Do most settled neighbours of an old item stand by the new one as well? */
+/*
+ * Do most settled neighbours of an old item, of the first few, stand by the new
+ * one as well?
+ */
 static bool
 neighbours_agree(const Linker *l, int old, int new)
 {
 	const Graph *graph = &l->graph[NBM_OLD];
 	const NbmSide *a = &l->m->side[NBM_OLD];
 	const NbmSide *b = &l->m->side[NBM_NEW];
+	int			end = Min(graph->first[old + 1], graph->first[old] + WITNESSES);
 	int			agree = 0;
 	int			settled = 0;
 
-	for (int e = graph->first[old]; e < graph->first[old + 1]; e++)
+	for (int e = graph->first[old]; e < end; e++)
 	{
 		int			neighbour = graph->edges[e].neighbour;
 		int			partner = neighbour < a->nitems ? a->partner[neighbour] :
@@ -374,6 +386,7 @@ spread(Linker *l, Trust trust)
 		}
 		if (trust == TRUST_EQUAL)
 			break;
+		CHECK_FOR_INTERRUPTS();
 		if (i >= 0)
 			look_around(l, (int) l->settled.entries[i].key,
 						(int) l->settled.entries[i].value, trust, &a, &b);

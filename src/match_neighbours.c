@@ -7,6 +7,7 @@
 #include "matcher.h"
 #include "miscadmin.h"
 
+#define TINY			24		/* characters */
 #define SIMILAR_BETWEEN 300		/* needed alone between two linked pairs */
 #define SIMILAR_RETYPED 2000	/* the same where types differ */
 
@@ -252,6 +253,13 @@ find_emptied(const NbmMatcher *m, int old, int first, int end)
 	return only;
 }
 
+/* Is a text so short that an edit may leave nothing of it? */
+static bool
+is_tiny(NbmSide *side, int item)
+{
+	return nbm_matcher_profile(side, item)->nchars <= TINY;
+}
+
 /*
  * Links a free old item that stands between the same neighbours as the free new
  * items first to end - 1.  Where there is only one of them, and it has the
@@ -268,7 +276,9 @@ match_row(NbmMatcher *m, int old, int first, int end)
 		m->side[NBM_NEW].items[first].type;
 
 		if (nbm_compare_items(m, old, first,
-							  retyped ? SIMILAR_RETYPED : SIMILAR_BETWEEN) > 0)
+							  retyped ? SIMILAR_RETYPED : SIMILAR_BETWEEN) > 0 ||
+			(!retyped && is_tiny(&m->side[NBM_OLD], old) &&
+			 is_tiny(&m->side[NBM_NEW], first)))
 			new = first;
 	}
 	if (new >= 0)

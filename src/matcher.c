@@ -44,7 +44,7 @@ nbm_compare_items(NbmMatcher *m, int old, int new, int floor)
 		(int64) floor * (pa->nchars + pb->nchars))
 		return 0;
 	result = nbm_profile_compare(a->text, a->text_len, pa,
-								 b->text, b->text_len, pb);
+								 b->text, b->text_len, pb, floor);
 	result = (int) (result * factor / NBM_ONE);
 	return result >= floor ? result : 0;
 }

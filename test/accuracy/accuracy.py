@@ -739,6 +739,10 @@ def worst_workflows():
         yield f"hub with 5,000 leaves, {name}", star, [c.copy(source=c.source.replace("compute", "reckon")) for c in star]
     dense = with_links([Cell("p", "P", "", f"op{i}") for i in range(600)],
                        [(f"op{i}", "o", f"op{j}", "i") for i in range(600) for j in range(i)])
+    near = [Cell(f"unique text {i} of a node {i * i}" if i < 800 else f"a leaf among leaves, number {i % 7} of these all", "P", "", f"op{i}")
+            for i in range(830)]
+    near = with_links(near, [(f"op{i}", "o", f"op{j}", "i") for i in range(800) for j in range(800, 830)])
+    yield "800 linked with 30 nearly equal", near, [c.copy(source=c.source.replace("leaves", "trees")) for c in near]
     yield "600 equal, all linked with all", *edit_workflow(dense, "anew", rng)
 
 
