@@ -57,6 +57,7 @@ my %deed = (
 		my $cell = pick(grep { $_[1]->($_) } @{ $_[0]{cells} }) // return;
 		splice @{ $cell->{lines} }, int(rand(@{ $cell->{lines} } + 1)), int(rand(2)), line();
 	},
+	append => sub { push @{ (pick(grep { $_[1]->($_) } @{ $_[0]{cells} }) // return)->{lines} }, line(); },
 	retag => sub { (pick(grep { $_[1]->($_) } @{ $_[0]{cells} }) // return)->{tag} = 'tag ' . ++$counter . '.'; },
 	run => sub { (pick(grep { $_->{type} eq 'code' } @{ $_[0]{cells} }) // return)->{count} = ++$counter; },
 	move => sub {
@@ -65,7 +66,7 @@ my %deed = (
 		my ($cell) = splice @{ $n->{cells} }, rand @{ $n->{cells} }, 1;
 		splice @{ $n->{cells} }, int(rand(@{ $n->{cells} } + 1)), 0, $cell;
 	});
-my @deeds = ((sort keys %deed), qw(modify modify insert));
+my @deeds = ((sort keys %deed), qw(modify modify append append insert));
 
 # A notebook after some random deeds on cells that may be touched.
 sub edited
@@ -157,7 +158,7 @@ foreach my $seed (@seed)
 {
 	srand($seed);
 	my @any = map {
-		my $base = { cells => [ map { new_cell() } 1 .. int rand 10 ] };
+		my $base = { cells => [ map { new_cell() } 1 .. pick(0, 1, 1, 2, 3, 5, 9) ] };
 		[ $base, edited($base, \&anything, @deeds), edited($base, \&anything, @deeds) ] } 1 .. $cases;
 
 	take_in(@any);
@@ -180,6 +181,22 @@ foreach my $seed (@seed)
 		push @wrong, map { "$n: $_" } lost(@{ $any[ $n - 1 ] }[ 0 .. 2 ], $content, $conflicts);
 	}
 	is(join("\n", @wrong), '', "seed $seed: nothing is lost");
+
+	# The side that wins has all that it added in the content, a marked source has both sides' lines.
+	@wrong = ();
+	foreach my $row (split /\n/, sql(q{SELECT jsonb_build_array(n, s, content) FROM edit, unnest('{conflict,mark,ours,theirs}'::text[]) AS s,
+	                                    notebook_merge(base, ours, theirs, s) AS m ORDER BY n}))
+	{
+		utf8::decode($row);
+		my ($n, $strategy, $content) = @{ $json->decode($row) };
+		my ($base, $ours, $theirs) = @{ $any[ $n - 1 ] };
+		my %in = map { $_ => 1 } map { split /\n/ } strings($content);
+		my %base = map { $_ => 1 } content($base);
+		my @won = $strategy eq 'theirs' ? content($theirs) : content($ours);
+		push @won, grep { !/^tag/ } content($theirs) if $strategy eq 'mark';
+		push @wrong, map { "$n, $strategy: $_" } grep { !$in{$_} && !$base{$_} } @won;
+	}
+	is(join("\n", @wrong), '', "seed $seed: who wins has what he added");
 
 	# Ours edits and moves half of the cells, and inserts; theirs edits the others.
 	my @apart = map {
