@@ -404,6 +404,20 @@ AS 'MODULE_PATHNAME', 'nbm_notebook_diff';
 COMMENT ON FUNCTION notebook_migrate.notebook_diff(bigint, int, int) IS
   'What changed from one version to another, cell by cell; the row without a key is the notebook itself';
 
+CREATE FUNCTION notebook_migrate.notebook_diff_lines(notebook_id bigint, from_version int, to_version int)
+RETURNS TABLE(cell_key int, old_line int, new_line int, mark text, "text" text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 200 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_diff_lines';
+COMMENT ON FUNCTION notebook_migrate.notebook_diff_lines(bigint, int, int) IS
+  'The lines of all cells whose source changed, marked as kept, removed or added';
+
+CREATE FUNCTION notebook_migrate.notebook_diff_text(notebook_id bigint, from_version int, to_version int)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_diff_text';
+COMMENT ON FUNCTION notebook_migrate.notebook_diff_text(bigint, int, int) IS
+  'What changed from one version to another, as a text to be read; empty where nothing did';
+
 CREATE FUNCTION notebook_migrate.cell_history(notebook_id bigint, cell_key int)
 RETURNS TABLE(version int, "position" int, change text, source text)
 LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 20 SET search_path = pg_catalog, pg_temp
@@ -477,6 +491,20 @@ LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 20 SET search_path = pg_catalog, 
 AS 'MODULE_PATHNAME', 'nbm_workflow_diff';
 COMMENT ON FUNCTION notebook_migrate.workflow_diff(bigint, int, int) IS
   'What changed from one version to another, operator by operator; the row without a key is the workflow itself';
+
+CREATE FUNCTION notebook_migrate.workflow_diff_lines(workflow_id bigint, from_version int, to_version int)
+RETURNS TABLE(operator_key int, old_line int, new_line int, mark text, "text" text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 200 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_diff_lines';
+COMMENT ON FUNCTION notebook_migrate.workflow_diff_lines(bigint, int, int) IS
+  'The lines of all operators whose source changed, marked as kept, removed or added';
+
+CREATE FUNCTION notebook_migrate.workflow_diff_text(workflow_id bigint, from_version int, to_version int)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_diff_text';
+COMMENT ON FUNCTION notebook_migrate.workflow_diff_text(bigint, int, int) IS
+  'What changed from one version to another, as a text to be read; empty where nothing did';
 
 CREATE FUNCTION notebook_migrate.operator_history(workflow_id bigint, operator_key int)
 RETURNS TABLE(version int, "position" int, change text, source text)

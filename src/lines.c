@@ -30,7 +30,7 @@
 
 #include "lines.h"
 
-/* Steps that a search may take in all, about, unless MIN_LIMIT makes it more. */
+/* Steps that a search may take in all, about; MIN_LIMIT can make it more. */
 #define MAX_WORK (1 << 25)
 
 /* The limit of a search's depth is never below this. */
@@ -284,7 +284,8 @@ keep_shared(const Classes *classes, Side *side)
  * How deep a search from each end may go before it gives up to be shortest.
  * Giving up takes limit^2 steps and gets at least limit lines further, hence
  * limit times the number of lines in all: MAX_WORK, unless MIN_LIMIT is more.
- * Texts of up to 5,792 shared lines between them are never given up on.
+ * Texts of up to 8,192 shared lines between them are never given up on: half
+ * of a script is not more than half of those.
  */
 static int
 search_limit(int nlines)
