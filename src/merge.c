@@ -24,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 
 #include "identity.h"
@@ -431,6 +432,19 @@ set_runs(Merge *merge)
 	}
 }
 
+/* A hash of a cell's type and source. */
+static uint64
+hash_of_cell(JsonbContainer *core)
+{
+	NbmText		type = nbm_item_type(&nbm_notebook, core);
+	NbmText		source = nbm_item_source(&nbm_notebook, core);
+	uint64		hash = type.str == NULL ? 0 :
+		hash_bytes_extended((const unsigned char *) type.str, type.len, 1);
+
+	return hash_bytes_extended((const unsigned char *) source.str, source.len,
+							   hash);
+}
+
 /*
  * Sets what tells inserted items that may be equal: a cell's type and source.
  * Operators are equal only where they are so under one id: those that have
@@ -443,18 +457,14 @@ set_contents(Merge *merge)
 	{
 		NbmMergeItem *item = &merge->order.items[i];
 		NbmMergeSide side = item->at[NBM_OURS] >= 0 ? NBM_OURS : NBM_THEIRS;
-		NbmMatchItem described;
-		NbmCandidate candidate;
 
 		if (item->at[NBM_BASE] >= 0 || item->is_gone)
 			continue;
-		item->content = nbm_value_hash(value_of(merge, item, side), 0);
 		if (merge->kind == &nbm_workflow)
-			continue;
-		candidate.item = &merge->splits[side][item->at[side]].item;
-		candidate.core = split_of(merge, item, side)->core.val.binary.data;
-		nbm_describe(merge->kind, &candidate, &described);
-		item->content = described.content;
+			item->content = nbm_value_hash(value_of(merge, item, side), 0);
+		else
+			item->content =
+				hash_of_cell(split_of(merge, item, side)->core.val.binary.data);
 	}
 }
 
