@@ -329,8 +329,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
 	int			na;
 	int			nb;
-	NbmLink    *a = nbm_read_links(old_env, c->from, &na);
-	NbmLink    *b = nbm_read_links(new_env, c->to, &nb);
+	NbmWorkflowLink    *a = nbm_read_links(old_env, c->from, &na);
+	NbmWorkflowLink    *b = nbm_read_links(new_env, c->to, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;
@@ -343,7 +343,7 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 
 		if (order != 0)
 		{
-			const NbmLink *link = order < 0 ? &a[i] : &b[j];
+			const NbmWorkflowLink *link = order < 0 ? &a[i] : &b[j];
 
 			c->is_relinked[link->source] = true;
 			c->is_relinked[link->target] = true;
@@ -354,8 +354,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	}
 	if (any)
 		return true;
-	qsort(a, na, sizeof(NbmLink), nbm_whole_link_cmp);
-	qsort(b, nb, sizeof(NbmLink), nbm_whole_link_cmp);
+	qsort(a, na, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
+	qsort(b, nb, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
 	for (i = 0; i < na; i++)
 		if (nbm_whole_link_cmp(&a[i], &b[i]) != 0)
 			return false;

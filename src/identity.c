@@ -118,7 +118,7 @@ add_link(NbmMatchItem *item, NbmMatchLink *links, const NbmCandidates *side,
 
 /* A number for a direction and the ports on the way. */
 static uint64
-link_label(const NbmLink *link, bool is_source)
+link_label(const NbmWorkflowLink *link, bool is_source)
 {
 	NbmText		own = is_source ? link->source_port : link->target_port;
 	NbmText		others = is_source ? link->target_port : link->source_port;
@@ -139,7 +139,7 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 {
 	int			first = side->items[0].item - side->layout->items;
 	int			count;
-	NbmLink    *links = nbm_read_links(side->document, side->layout, &count);
+	NbmWorkflowLink    *links = nbm_read_links(side->document, side->layout, &count);
 	NbmMatchLink **room = palloc0_array(NbmMatchLink *, side->nitems);
 	int		   *degree = palloc0_array(int, side->nitems);
 
@@ -158,7 +158,7 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 	}
 	for (int i = 0; i < 2 * count; i++)
 	{
-		const NbmLink *link = &links[i / 2];
+		const NbmWorkflowLink *link = &links[i / 2];
 		bool		is_source = i % 2 == 0;
 		int			own = is_source ? link->source_item : link->target_item;
 		int			other = is_source ? link->target_item : link->source_item;
@@ -372,6 +372,20 @@ find_returned(const NbmStore *store, const NbmLayout *parent,
 	}
 }
 
+/* How many ids of each kind do the items beside the candidates have? */
+static void
+count_other_ids(const NbmCandidates *side, int *counts)
+{
+	for (int kind = 0; kind < NBM_IDS; kind++)
+	{
+		counts[kind] = 0;
+		for (int i = 0; side->layout != NULL && i < side->layout->nitems; i++)
+			counts[kind] += side->layout->items[i].id[kind].str != NULL;
+		for (int i = 0; side->layout != NULL && i < side->nitems; i++)
+			counts[kind] -= side->items[i].item->id[kind].str != NULL;
+	}
+}
+
 /*
  * Which of the old candidates each new one is: its index, or -1, in the current
  * context.
@@ -381,12 +395,15 @@ match_candidates(const NbmKind *kind, const NbmCandidates *olds,
 				 const NbmCandidates *news)
 {
 	int		   *old_of_new = palloc_array(int, Max(news->nitems, 1));
+	int			same_ids[NBM_IDS];
 
 	for (int i = 0; i < news->nitems; i++)
 		old_of_new[i] = -1;
+	count_other_ids(news, same_ids);
 	if (olds->nitems > 0 && news->nitems > 0)
 		nbm_match(describe_all(kind, olds), olds->nitems,
-				  describe_all(kind, news), news->nitems, old_of_new);
+				  describe_all(kind, news), news->nitems, same_ids,
+				  old_of_new);
 	return old_of_new;
 }
 

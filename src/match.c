@@ -60,12 +60,15 @@ match_by_order(NbmMatcher *m)
 /*
  * Says for each new item which old item it is: fills old_of_new[0 .. nnew - 1]
  * with indexes of old items, each at most once, or -1 for an item that is new.
+ * same_ids has, for each kind of id, how many items beside these are known to be
+ * the same and have kept one; NULL for none.
  * The items and their strings stay the caller's; nothing is left in memory.
  * Raises an error only when cancelled or out of memory.
  */
 void
 nbm_match(const NbmMatchItem *old_items, int nold,
-		  const NbmMatchItem *new_items, int nnew, int *old_of_new)
+		  const NbmMatchItem *new_items, int nnew,
+		  const int *same_ids, int *old_of_new)
 {
 	MemoryContext mine = AllocSetContextCreate(CurrentMemoryContext,
 											   "notebook_migrate matcher",
@@ -82,6 +85,7 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 		contents[s] = m.side[s].content;
 		cores[s] = m.side[s].core;
 	}
+	m.same_ids = same_ids;
 	m.work_left = TOTAL_WORK;
 	m.ncontents = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, content),
 											 contents);

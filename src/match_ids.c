@@ -245,7 +245,8 @@ may_be_places(const NbmMatcher *m, int kind, const int *old_of_new)
  * are silent and give no cause for doubt: no id near by is refuted.  Where the
  * ids may be places, a refuted one anywhere is a cause, and so is an item that
  * came or went without moving the ids behind it.  Ids that link half of a
- * document, none repeated and none refuted, are trusted from now on.
+ * document, none repeated and none refuted, are trusted from now on; the items
+ * that are known to be the same count in that.
  */
 void
 nbm_match_ids(NbmMatcher *m, int kind)
@@ -255,6 +256,7 @@ nbm_match_ids(NbmMatcher *m, int kind)
 	int		   *old_of_new = pair_ids(m, kind, &repeated);
 	IdEvidence *evidence = judge_ids(m, old_of_new);
 	bool	   *doubted = nbm_alloc(nnew, sizeof(bool));
+	int			same = m->same_ids ? m->same_ids[kind] : 0;
 	int			linked = 0;
 	int			refuted = 0;
 	bool		only_confirmed;
@@ -275,5 +277,5 @@ nbm_match_ids(NbmMatcher *m, int kind)
 		}
 	}
 	m->trusted[kind] = refuted == 0 && !repeated && !only_confirmed &&
-		linked >= (Min(m->side[NBM_OLD].nitems, nnew) + 1) / 2;
+		linked + same >= (Min(m->side[NBM_OLD].nitems, nnew) + same + 1) / 2;
 }

@@ -40,6 +40,7 @@ typedef struct NbmMatcher
 	NbmSide		side[2];
 	int			ncontents;		/* number of classes */
 	int			ncores;
+	const int  *same_ids;		/* by kind: in items beside these; or NULL */
 	bool		trusted[2];		/* do items with different ids differ? by kind */
 	int64		work_left;		/* grams that may still be compared freely */
 	NbmRanking	ranking;		/* the last one that was made */

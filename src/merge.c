@@ -200,7 +200,8 @@ pair_items(Merge *merge, NbmMergeSide side)
 	if (nold == 0 || nnew == 0)
 		return base_of;
 	nbm_match(describe_items(merge, NBM_BASE, head, nold), nold,
-			  describe_items(merge, side, head, nnew), nnew, base_of + head);
+			  describe_items(merge, side, head, nnew), nnew, NULL,
+			  base_of + head);
 	for (int i = head; i < head + nnew; i++)
 		if (base_of[i] >= 0)
 			base_of[i] += head;

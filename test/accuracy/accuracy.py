@@ -126,7 +126,7 @@ def as_items(cells):
 def match(lib, old, new):
     """For each new cell the index of the old one, or -1."""
     result = (ctypes.c_int * max(1, len(new)))()
-    lib.nbm_match(as_items(old), len(old), as_items(new), len(new), result)
+    lib.nbm_match(as_items(old), len(old), as_items(new), len(new), None, result)
     found = [i for i in result[:len(new)] if i >= 0]
     assert len(found) == len(set(found)) and all(i < len(old) for i in found), "not one to one"
     return list(result)[:len(new)]
@@ -847,7 +847,7 @@ def worst_table(lib):
         a, b, result = as_items(old), as_items(new), (ctypes.c_int * len(new))()
         peak.value = 0
         start = time.process_time()
-        lib.nbm_match(a, len(old), b, len(new), result)
+        lib.nbm_match(a, len(old), b, len(new), None, result)
         took = time.process_time() - start
         print(f"{name:42s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB"
               f"   {sum(r >= 0 for r in result)} matched of {len(new)}")
