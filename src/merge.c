@@ -440,7 +440,7 @@ hash_of_cell(JsonbContainer *core)
 	NbmText		type = nbm_item_type(&nbm_notebook, core);
 	NbmText		source = nbm_item_source(&nbm_notebook, core);
 	uint64		hash = type.str == NULL ? 0 :
-		hash_bytes_extended((const unsigned char *) type.str, type.len, 1);
+	hash_bytes_extended((const unsigned char *) type.str, type.len, 1);
 
 	return hash_bytes_extended((const unsigned char *) source.str, source.len,
 							   hash);
