@@ -4,8 +4,8 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, notebook to workflow, care, rights.  Notebook and workflow tables are
--- built alike; docs/data-model.md explains them.
+-- views, mapping functions, notebook to workflow, care, rights.  Notebook and
+-- workflow tables are built alike; docs/data-model.md explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -360,12 +360,19 @@ COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
 -- Functions on notebooks
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION notebook_migrate.notebook_commit(notebook_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
+CREATE FUNCTION notebook_migrate.notebook_commit(notebook_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL, on_conflict text DEFAULT 'error')
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_notebook_commit';
-COMMENT ON FUNCTION notebook_migrate.notebook_commit(bigint, jsonb, text, int) IS
-  'Stores a notebook''s new content; returns the head version after. Equal content makes no version';
+COMMENT ON FUNCTION notebook_migrate.notebook_commit(bigint, jsonb, text, int, text) IS
+  'Stores a notebook''s new content; returns the head version after. Equal content makes no version; where the head is not the expected version, on_conflict says what to do: error, merge or mark';
+
+CREATE FUNCTION notebook_migrate.notebook_merge(base jsonb, ours jsonb, theirs jsonb, strategy text DEFAULT 'conflict')
+RETURNS TABLE(content jsonb, conflicts jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_merge';
+COMMENT ON FUNCTION notebook_migrate.notebook_merge(jsonb, jsonb, jsonb, text) IS
+  'Merges the changes of two documents made on one base; one row: the notebook, and a list of what both changed differently';
 
 CREATE FUNCTION notebook_migrate.notebook_edit(notebook_id bigint, edits jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
 RETURNS int
@@ -409,6 +416,20 @@ AS 'MODULE_PATHNAME', 'nbm_notebook_diff';
 COMMENT ON FUNCTION notebook_migrate.notebook_diff(bigint, int, int) IS
   'What changed from one version to another, cell by cell; the row without a key is the notebook itself';
 
+CREATE FUNCTION notebook_migrate.notebook_diff_lines(notebook_id bigint, from_version int, to_version int)
+RETURNS TABLE(cell_key int, old_line int, new_line int, mark text, "text" text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 200 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_diff_lines';
+COMMENT ON FUNCTION notebook_migrate.notebook_diff_lines(bigint, int, int) IS
+  'The lines of all cells whose source changed, marked as kept, removed or added';
+
+CREATE FUNCTION notebook_migrate.notebook_diff_text(notebook_id bigint, from_version int, to_version int)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_diff_text';
+COMMENT ON FUNCTION notebook_migrate.notebook_diff_text(bigint, int, int) IS
+  'What changed from one version to another, as a text to be read; empty where nothing did';
+
 CREATE FUNCTION notebook_migrate.cell_history(notebook_id bigint, cell_key int)
 RETURNS TABLE(version int, "position" int, change text, source text)
 LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 20 SET search_path = pg_catalog, pg_temp
@@ -420,12 +441,19 @@ COMMENT ON FUNCTION notebook_migrate.cell_history(bigint, int) IS
 -- Functions on workflows
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION notebook_migrate.workflow_commit(workflow_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
+CREATE FUNCTION notebook_migrate.workflow_commit(workflow_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL, on_conflict text DEFAULT 'error')
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_workflow_commit';
-COMMENT ON FUNCTION notebook_migrate.workflow_commit(bigint, jsonb, text, int) IS
-  'Stores a workflow''s new content; returns the head version after. Equal content makes no version';
+COMMENT ON FUNCTION notebook_migrate.workflow_commit(bigint, jsonb, text, int, text) IS
+  'Stores a workflow''s new content; returns the head version after. Equal content makes no version; where the head is not the expected version, on_conflict says what to do: error, merge or mark';
+
+CREATE FUNCTION notebook_migrate.workflow_merge(base jsonb, ours jsonb, theirs jsonb, strategy text DEFAULT 'conflict')
+RETURNS TABLE(content jsonb, conflicts jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_merge';
+COMMENT ON FUNCTION notebook_migrate.workflow_merge(jsonb, jsonb, jsonb, text) IS
+  'Merges the changes of two documents made on one base; one row: the workflow, and a list of what both changed differently';
 
 CREATE FUNCTION notebook_migrate.workflow_edit(workflow_id bigint, edits jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
 RETURNS int
@@ -475,6 +503,20 @@ LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 20 SET search_path = pg_catalog, 
 AS 'MODULE_PATHNAME', 'nbm_workflow_diff';
 COMMENT ON FUNCTION notebook_migrate.workflow_diff(bigint, int, int) IS
   'What changed from one version to another, operator by operator; the row without a key is the workflow itself';
+
+CREATE FUNCTION notebook_migrate.workflow_diff_lines(workflow_id bigint, from_version int, to_version int)
+RETURNS TABLE(operator_key int, old_line int, new_line int, mark text, "text" text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 200 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_diff_lines';
+COMMENT ON FUNCTION notebook_migrate.workflow_diff_lines(bigint, int, int) IS
+  'The lines of all operators whose source changed, marked as kept, removed or added';
+
+CREATE FUNCTION notebook_migrate.workflow_diff_text(workflow_id bigint, from_version int, to_version int)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_diff_text';
+COMMENT ON FUNCTION notebook_migrate.workflow_diff_text(bigint, int, int) IS
+  'What changed from one version to another, as a text to be read; empty where nothing did';
 
 CREATE FUNCTION notebook_migrate.operator_history(workflow_id bigint, operator_key int)
 RETURNS TABLE(version int, "position" int, change text, source text)

@@ -96,7 +96,7 @@ adopt_by_code(const NbmPlan *plan, const NbmFlow *flow, NbmAdoption *adoption)
 	}
 	for (int i = 0; i < plan->nudfs; i++)
 		describe(plan->udfs[i].code, &news[i]);
-	nbm_match(olds, nolds, news, plan->nudfs, old_of_new);
+	nbm_match(olds, nolds, news, plan->nudfs, NULL, old_of_new);
 	for (int i = 0; i < plan->nudfs; i++)
 		if (old_of_new[i] >= 0)
 			adopt(adoption, i, places[old_of_new[i]]);

@@ -29,7 +29,7 @@ typedef struct NbmKnown
 /* A text and its place, to be sorted. */
 typedef struct PlacedText
 {
-	NbmText		text;
+	NbmText		string;
 	int			place;
 } PlacedText;
 
@@ -39,7 +39,7 @@ placed_cmp(const void *a, const void *b)
 {
 	const PlacedText *pa = a;
 	const PlacedText *pb = b;
-	int			order = nbm_key_cmp(pa->text, pb->text);
+	int			order = nbm_key_cmp(pa->string, pb->string);
 
 	return order != 0 ? order : pa->place - pb->place;
 }
@@ -346,7 +346,7 @@ read_columns(NbmPlan *plan, NbmUdf *udf, JsonbContainer *array)
 		is_taken[i] = value.type == jbvString && value.val.string.len > 0;
 		if (is_taken[i])
 		{
-			sorted[n].text = nbm_text_of(&value);
+			sorted[n].string = nbm_text_of(&value);
 			sorted[n++].place = i;
 		}
 		else
@@ -356,7 +356,7 @@ read_columns(NbmPlan *plan, NbmUdf *udf, JsonbContainer *array)
 	qsort(sorted, n, sizeof(PlacedText), placed_cmp);
 	for (int i = 1; i < n; i++)
 	{
-		if (!nbm_text_eq(sorted[i].text, sorted[i - 1].text))
+		if (!nbm_text_eq(sorted[i].string, sorted[i - 1].string))
 			continue;
 		is_taken[sorted[i].place] = false;
 		nbm_problem(&plan->problems, "workflow reply at %s[%d]: the column is a duplicate",

@@ -104,6 +104,13 @@ static const QueryText queries[QUERIES] =
 		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "$2",
 		2, {INT8OID, INT4OID}
 	},
+	[Q_VERSION_WORDS] = {
+		"SELECT v.created_at, v.author, v.message, h.name"
+		" FROM notebook_migrate.%1$s_version v"
+		" JOIN notebook_migrate.%1$s_head h ON h.%1$s_id" EQ "$1"
+		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "$2",
+		2, {INT8OID, INT4OID}
+	},
 	[Q_EQUAL_VERSIONS] = {
 		"SELECT v.version FROM pg_catalog.unnest($3) AS a(version),"
 		" LATERAL (SELECT version, digest FROM notebook_migrate.%1$s_version"

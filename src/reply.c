@@ -49,7 +49,7 @@ typedef struct Fault
 /* A scan of one object. */
 typedef struct Scan
 {
-	const char *text;
+	const char *str;
 	int			start;			/* of the object */
 	int			limit;			/* end of what may be read */
 	int			end;			/* of the object; limit where it has none */
@@ -62,7 +62,7 @@ typedef struct Scan
 /* A search through a text. */
 typedef struct Search
 {
-	const char *text;
+	const char *str;
 	int			len;
 	NbmReplyKind kind;
 	const char *what;			/* of the text, for messages */
@@ -105,7 +105,7 @@ raise_fault(const Search *search, const Fault *fault)
 	int			line;
 	int			column;
 
-	find_position(search->text, fault->at, &line, &column);
+	find_position(search->str, fault->at, &line, &column);
 	ereport(ERROR,
 			(errcode(fault->sqlstate),
 			 errmsg("invalid JSON in the %s at line %d, column %d",
@@ -150,13 +150,13 @@ check_escape(Scan *scan, int at)
 	{
 		if (at + i >= scan->limit)
 			return;
-		if (!isxdigit((unsigned char) scan->text[at + i]))
+		if (!isxdigit((unsigned char) scan->str[at + i]))
 		{
 			note_fault(scan, at - 1, ERRCODE_INVALID_JSON_TEXT,
 					   "\"\\u\" must be followed by four hexadecimal digits.");
 			return;
 		}
-		is_zero &= scan->text[at + i] == '0';
+		is_zero &= scan->str[at + i] == '0';
 	}
 	if (is_zero)
 		note_fault(scan, at - 1, ERRCODE_UNTRANSLATABLE_CHARACTER,
@@ -173,11 +173,11 @@ scan_string(Scan *scan, int at)
 	scan->token = at++;
 	for (; at < scan->limit; at++)
 	{
-		unsigned char c = scan->text[at];
+		unsigned char c = scan->str[at];
 
 		if (c == '"')
 			return at + 1;
-		if (c == '\\' && ++at < scan->limit && scan->text[at] == 'u')
+		if (c == '\\' && ++at < scan->limit && scan->str[at] == 'u')
 			check_escape(scan, at);
 		else if (c < ' ')
 			note_fault(scan, at, ERRCODE_INVALID_JSON_TEXT,
@@ -192,8 +192,8 @@ count_digits(const Scan *scan, int at)
 {
 	int			n = 0;
 
-	while (at + n < scan->limit && scan->text[at + n] >= '0' &&
-		   scan->text[at + n] <= '9')
+	while (at + n < scan->limit && scan->str[at + n] >= '0' &&
+		   scan->str[at + n] <= '9')
 		n++;
 	return n;
 }
@@ -202,7 +202,7 @@ count_digits(const Scan *scan, int at)
 static bool
 is_number(const Scan *scan, int at, int end, int *exponent_digits)
 {
-	const char *str = scan->text;
+	const char *str = scan->str;
 	int			n;
 
 	*exponent_digits = 0;
@@ -241,11 +241,11 @@ scan_word(Scan *scan, int at)
 	int			exponent_digits;
 
 	scan->token = start;
-	while (at < scan->limit && strchr("{}[],:\"", scan->text[at]) == NULL &&
-		   (unsigned char) scan->text[at] > ' ')
+	while (at < scan->limit && strchr("{}[],:\"", scan->str[at]) == NULL &&
+		   (unsigned char) scan->str[at] > ' ')
 		at++;
-	if (scan->text[start] != '-' &&
-		(scan->text[start] < '0' || scan->text[start] > '9'))
+	if (scan->str[start] != '-' &&
+		(scan->str[start] < '0' || scan->str[start] > '9'))
 		return at;
 	if (at < scan->limit && !is_number(scan, start, at, &exponent_digits))
 		note_fault(scan, start, ERRCODE_INVALID_JSON_TEXT,
@@ -267,7 +267,7 @@ check_limits(const Search *search, const Scan *scan, int at, int depth)
 
 	if (depth <= NBM_MAX_DEPTH && scan->values <= MAX_VALUES)
 		return;
-	find_position(search->text, at, &line, &column);
+	find_position(search->str, at, &line, &column);
 	if (depth > NBM_MAX_DEPTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -288,7 +288,7 @@ scan_object(const Search *search, Scan *scan)
 
 	while (at < scan->limit)
 	{
-		char		c = scan->text[at];
+		char		c = scan->str[at];
 
 		if (c == '{' || c == '[')
 			depth++;
@@ -376,7 +376,7 @@ blame(Scan *scan, int error)
 	if (scan->fault.at >= 0 && scan->fault.at <= error)
 		return;
 	scan->fault.at = -1;
-	while (end > scan->start && is_space(scan->text[end - 1]))
+	while (end > scan->start && is_space(scan->str[end - 1]))
 		end--;
 	if (!scan->is_whole && error >= Min(scan->token, end - 1))
 		note_fault(scan, end, ERRCODE_INVALID_JSON_TEXT,
@@ -384,8 +384,8 @@ blame(Scan *scan, int error)
 	else
 		note_fault(scan, error, ERRCODE_INVALID_JSON_TEXT,
 				   psprintf("A comma, colon, quote, bracket or value is missing or wrong near \"%s\".",
-							pnstrdup(scan->text + error,
-									 pg_mbcliplen(scan->text + error,
+							pnstrdup(scan->str + error,
+									 pg_mbcliplen(scan->str + error,
 												  scan->end - error, 20))));
 }
 
@@ -396,13 +396,13 @@ blame(Scan *scan, int error)
 static void
 check_rest(const Search *search, Scan *scan)
 {
-	int			at = skip_space(scan->text, scan->end, scan->limit);
-	int			next = skip_space(scan->text, at + 1, scan->limit);
+	int			at = skip_space(scan->str, scan->end, scan->limit);
+	int			next = skip_space(scan->str, at + 1, scan->limit);
 
 	if (at < scan->limit &&
-		((scan->text[at] == '}' && search->brace < 0) ||
-		 (scan->text[at] == ',' && next < scan->limit &&
-		  scan->text[next] == '"')))
+		((scan->str[at] == '}' && search->brace < 0) ||
+		 (scan->str[at] == ',' && next < scan->limit &&
+		  scan->str[next] == '"')))
 		note_fault(scan, at, ERRCODE_INVALID_JSON_TEXT,
 				   "The object has ended before this, but the text goes on as if it had not.");
 }
@@ -441,7 +441,7 @@ try_object(Search *search, int at, int limit)
 											   "notebook_migrate reply",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer;
-	Scan		scan = {search->text, at, limit};
+	Scan		scan = {search->str, at, limit};
 	NbmReplyKind kind;
 	const cJSON *root;
 	bool		is_json;
@@ -451,7 +451,7 @@ try_object(Search *search, int at, int limit)
 	scan.fault.at = -1;
 	scan_object(search, &scan);
 	outer = MemoryContextSwitchTo(mine);
-	root = parse_slice(search->text + at, scan.end - at, &error);
+	root = parse_slice(search->str + at, scan.end - at, &error);
 	is_json = root != NULL;
 	rank = is_json ? rank_object(root, search->kind, &kind) : 0;
 	MemoryContextSwitchTo(outer);
@@ -478,12 +478,12 @@ search_region(Search *search, int from, int limit)
 {
 	while (from < limit)
 	{
-		const char *brace = memchr(search->text + from, '{', limit - from);
+		const char *brace = memchr(search->str + from, '{', limit - from);
 
 		if (brace == NULL)
 			return;
-		from = (int) (brace - search->text);
-		if (begins_object(search->text, from, limit))
+		from = (int) (brace - search->str);
+		if (begins_object(search->str, from, limit))
 			from = try_object(search, from, limit);
 		else
 		{
@@ -499,18 +499,18 @@ search_region(Search *search, int from, int limit)
 static int
 next_line(const Search *search, int at)
 {
-	const char *feed = memchr(search->text + at, '\n', search->len - at);
+	const char *feed = memchr(search->str + at, '\n', search->len - at);
 
-	return feed == NULL ? search->len : (int) (feed - search->text) + 1;
+	return feed == NULL ? search->len : (int) (feed - search->str) + 1;
 }
 
 /* Is the line at an offset a fence?  *info is then the offset after it. */
 static bool
 is_fence(const Search *search, int at, int *info)
 {
-	while (at < search->len && (search->text[at] == ' ' || search->text[at] == '\t'))
+	while (at < search->len && (search->str[at] == ' ' || search->str[at] == '\t'))
 		at++;
-	if (search->len - at < 3 || memcmp(search->text + at, "```", 3) != 0)
+	if (search->len - at < 3 || memcmp(search->str + at, "```", 3) != 0)
 		return false;
 	*info = at + 3;
 	return true;
@@ -522,12 +522,12 @@ holds_json(const Search *search, int info, int end)
 {
 	int			last;
 
-	info = skip_space(search->text, info, end);
-	for (last = end; last > info && is_space(search->text[last - 1]); last--)
+	info = skip_space(search->str, info, end);
+	for (last = end; last > info && is_space(search->str[last - 1]); last--)
 		;
 	return last == info ||
-		(last - info >= 4 && pg_strncasecmp(search->text + info, "json", 4) == 0 &&
-		 memchr(search->text + info, '{', last - info) == NULL);
+		(last - info >= 4 && pg_strncasecmp(search->str + info, "json", 4) == 0 &&
+		 memchr(search->str + info, '{', last - info) == NULL);
 }
 
 /* Looks through the fences that hold JSON. */
@@ -628,11 +628,11 @@ static void
 read_reply(const Search *search, NbmReply *reply)
 {
 	int			len = search->best_end - search->best;
-	char	   *slice = pnstrdup(search->text + search->best, len);
+	char	   *slice = pnstrdup(search->str + search->best, len);
 	int			error;
 	const cJSON *root = parse_slice(slice, len, &error);
 
-	find_position(search->text, search->best, &reply->line, &reply->column);
+	find_position(search->str, search->best, &reply->line, &reply->column);
 	reply->nothers = search->nbest - 1;
 	rank_object(root, search->kind, &reply->kind);
 	if (reply->kind == NBM_WORKFLOW_REPLY)
@@ -660,7 +660,7 @@ nothing_found(const Search *search)
 
 	if (search->brace >= 0)
 		raise_fault(search, &fault);
-	find_position(search->text, search->len, &line, &column);
+	find_position(search->str, search->len, &line, &column);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_JSON_TEXT),
 			 errmsg("no %s was found in the %s, which ends at line %d, column %d",
