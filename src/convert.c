@@ -18,6 +18,7 @@
 #include "utils/numeric.h"
 
 #include "build.h"
+#include "compat.h"
 #include "convert.h"
 #include "entries.h"
 

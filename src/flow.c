@@ -6,6 +6,7 @@
 
 #include "miscadmin.h"
 
+#include "compat.h"
 #include "flow.h"
 #include "names.h"
 

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 
 #include "build.h"
+#include "compat.h"
 #include "flow.h"
 #include "prompt.h"
 #include "scope.h"

@@ -12,6 +12,7 @@
 #include "accept.h"
 #include "args.h"
 #include "build.h"
+#include "compat.h"
 #include "plan.h"
 #include "prompt.h"
 
@@ -41,6 +42,38 @@ nbm_migration_prompt(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(prompt);
 }
 
+/* Adds a member of the reply as it was found, or else an empty value. */
+static void
+add_found(NbmMembers *members, JsonbContainer *reply, const char *key,
+		  Jsonb *otherwise)
+{
+	JsonbValue *value = nbm_member_value(members, key);
+
+	if (!nbm_get(reply, key, value))
+		nbm_set_jsonb(value, otherwise);
+}
+
+/* Adds what was found in a reply. */
+static void
+add_reply(NbmMembers *members, const NbmReply *reply)
+{
+	NbmMembers	no_members = {.count = 0};
+	NbmValues	no_values = {NULL, 0, 0};
+
+	if (reply->kind == NBM_MAPPING_REPLY)
+	{
+		nbm_member_text(members, "kind", nbm_text("mapping"));
+		nbm_member_jsonb(members, "mapping", reply->value);
+		return;
+	}
+	nbm_member_text(members, "kind", nbm_text("workflow"));
+	add_found(members, &reply->value->root, "code",
+			  nbm_object_of(&no_members));
+	add_found(members, &reply->value->root, "edges", nbm_array_of(&no_values));
+	add_found(members, &reply->value->root, "outputs",
+			  nbm_object_of(&no_members));
+}
+
 PG_FUNCTION_INFO_V1(nbm_workflow_parse_reply);
 
 /* workflow_parse_reply(reply) -> what is found in it, and what is odd */
@@ -65,13 +98,10 @@ nbm_workflow_parse_reply(PG_FUNCTION_ARGS)
 		nbm_add_text(&udfs, found.names[i]);
 	for (int i = 0; i < plan.problems.count; i++)
 		nbm_add_text(&warnings, nbm_text(plan.problems.items[i]));
-	nbm_member_text(&members, "kind",
-					nbm_text(found.kind == NBM_WORKFLOW_REPLY ? "workflow" :
-							 "mapping"));
+	add_reply(&members, &found);
 	nbm_member_integer(&members, "line", found.line);
 	nbm_member_integer(&members, "column", found.column);
 	nbm_member_jsonb(&members, "udfs", nbm_array_of(&udfs));
-	nbm_member_jsonb(&members, "value", found.value);
 	nbm_member_jsonb(&members, "warnings", nbm_array_of(&warnings));
 	PG_RETURN_JSONB_P(nbm_object_of(&members));
 }
