@@ -4,8 +4,8 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, jobs, care, rights.  Notebook and workflow tables are
--- built alike; docs/data-model.md explains them.
+-- views, mapping functions, notebook to workflow, jobs, care, rights.  Notebook
+-- and workflow tables are built alike; docs/data-model.md explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -455,12 +455,19 @@ COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
 -- Functions on notebooks
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION notebook_migrate.notebook_commit(notebook_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
+CREATE FUNCTION notebook_migrate.notebook_commit(notebook_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL, on_conflict text DEFAULT 'error')
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_notebook_commit';
-COMMENT ON FUNCTION notebook_migrate.notebook_commit(bigint, jsonb, text, int) IS
-  'Stores a notebook''s new content; returns the head version after. Equal content makes no version';
+COMMENT ON FUNCTION notebook_migrate.notebook_commit(bigint, jsonb, text, int, text) IS
+  'Stores a notebook''s new content; returns the head version after. Equal content makes no version; where the head is not the expected version, on_conflict says what to do: error, merge or mark';
+
+CREATE FUNCTION notebook_migrate.notebook_merge(base jsonb, ours jsonb, theirs jsonb, strategy text DEFAULT 'conflict')
+RETURNS TABLE(content jsonb, conflicts jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_merge';
+COMMENT ON FUNCTION notebook_migrate.notebook_merge(jsonb, jsonb, jsonb, text) IS
+  'Merges the changes of two documents made on one base; one row: the notebook, and a list of what both changed differently';
 
 CREATE FUNCTION notebook_migrate.notebook_edit(notebook_id bigint, edits jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
 RETURNS int
@@ -504,6 +511,20 @@ AS 'MODULE_PATHNAME', 'nbm_notebook_diff';
 COMMENT ON FUNCTION notebook_migrate.notebook_diff(bigint, int, int) IS
   'What changed from one version to another, cell by cell; the row without a key is the notebook itself';
 
+CREATE FUNCTION notebook_migrate.notebook_diff_lines(notebook_id bigint, from_version int, to_version int)
+RETURNS TABLE(cell_key int, old_line int, new_line int, mark text, "text" text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 200 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_diff_lines';
+COMMENT ON FUNCTION notebook_migrate.notebook_diff_lines(bigint, int, int) IS
+  'The lines of all cells whose source changed, marked as kept, removed or added';
+
+CREATE FUNCTION notebook_migrate.notebook_diff_text(notebook_id bigint, from_version int, to_version int)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_notebook_diff_text';
+COMMENT ON FUNCTION notebook_migrate.notebook_diff_text(bigint, int, int) IS
+  'What changed from one version to another, as a text to be read; empty where nothing did';
+
 CREATE FUNCTION notebook_migrate.cell_history(notebook_id bigint, cell_key int)
 RETURNS TABLE(version int, "position" int, change text, source text)
 LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 20 SET search_path = pg_catalog, pg_temp
@@ -515,12 +536,19 @@ COMMENT ON FUNCTION notebook_migrate.cell_history(bigint, int) IS
 -- Functions on workflows
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION notebook_migrate.workflow_commit(workflow_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
+CREATE FUNCTION notebook_migrate.workflow_commit(workflow_id bigint, content jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL, on_conflict text DEFAULT 'error')
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_workflow_commit';
-COMMENT ON FUNCTION notebook_migrate.workflow_commit(bigint, jsonb, text, int) IS
-  'Stores a workflow''s new content; returns the head version after. Equal content makes no version';
+COMMENT ON FUNCTION notebook_migrate.workflow_commit(bigint, jsonb, text, int, text) IS
+  'Stores a workflow''s new content; returns the head version after. Equal content makes no version; where the head is not the expected version, on_conflict says what to do: error, merge or mark';
+
+CREATE FUNCTION notebook_migrate.workflow_merge(base jsonb, ours jsonb, theirs jsonb, strategy text DEFAULT 'conflict')
+RETURNS TABLE(content jsonb, conflicts jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_merge';
+COMMENT ON FUNCTION notebook_migrate.workflow_merge(jsonb, jsonb, jsonb, text) IS
+  'Merges the changes of two documents made on one base; one row: the workflow, and a list of what both changed differently';
 
 CREATE FUNCTION notebook_migrate.workflow_edit(workflow_id bigint, edits jsonb, message text DEFAULT NULL, expected_version int DEFAULT NULL)
 RETURNS int
@@ -570,6 +598,20 @@ LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 20 SET search_path = pg_catalog, 
 AS 'MODULE_PATHNAME', 'nbm_workflow_diff';
 COMMENT ON FUNCTION notebook_migrate.workflow_diff(bigint, int, int) IS
   'What changed from one version to another, operator by operator; the row without a key is the workflow itself';
+
+CREATE FUNCTION notebook_migrate.workflow_diff_lines(workflow_id bigint, from_version int, to_version int)
+RETURNS TABLE(operator_key int, old_line int, new_line int, mark text, "text" text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 200 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_diff_lines';
+COMMENT ON FUNCTION notebook_migrate.workflow_diff_lines(bigint, int, int) IS
+  'The lines of all operators whose source changed, marked as kept, removed or added';
+
+CREATE FUNCTION notebook_migrate.workflow_diff_text(workflow_id bigint, from_version int, to_version int)
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_diff_text';
+COMMENT ON FUNCTION notebook_migrate.workflow_diff_text(bigint, int, int) IS
+  'What changed from one version to another, as a text to be read; empty where nothing did';
 
 CREATE FUNCTION notebook_migrate.operator_history(workflow_id bigint, operator_key int)
 RETURNS TABLE(version int, "position" int, change text, source text)
@@ -695,6 +737,31 @@ COMMENT ON FUNCTION notebook_migrate.mapping_health(bigint, bigint) IS
   'How the mappings stand for the newest versions of each mapped pair';
 
 -- ---------------------------------------------------------------------------
+-- Notebook to workflow
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.migration_prompt(notebook_id bigint, version int DEFAULT NULL, scope text DEFAULT 'all')
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_migration_prompt';
+COMMENT ON FUNCTION notebook_migrate.migration_prompt(bigint, int, text) IS
+  'What a language model is shown of a notebook: all cells, or with scope ''changed'' those that the mapping has not answered for';
+
+CREATE FUNCTION notebook_migrate.workflow_parse_reply(reply text)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_parse_reply';
+COMMENT ON FUNCTION notebook_migrate.workflow_parse_reply(text) IS
+  'What is found in a language model''s reply, and what is not sound in it; nothing is stored';
+
+CREATE FUNCTION notebook_migrate.migration_accept(notebook_id bigint, version int, workflow_reply text, mapping_reply text, workflow_id bigint DEFAULT NULL, name text DEFAULT NULL, strict boolean DEFAULT false)
+RETURNS TABLE(workflow_id bigint, workflow_version int, mapping_id bigint, warnings text[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_migration_accept';
+COMMENT ON FUNCTION notebook_migrate.migration_accept(bigint, int, text, text, bigint, text, boolean) IS
+  'Takes a language model''s replies in: a workflow, or a version of the one given, and its mapping';
+
+-- ---------------------------------------------------------------------------
 -- Jobs
 -- ---------------------------------------------------------------------------
 
@@ -717,14 +784,14 @@ RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_job_heartbeat';
 COMMENT ON FUNCTION notebook_migrate.job_heartbeat(bigint, uuid, interval, jsonb) IS
-  'The worker lives: its lease ends so long from now. Refused (55000) once the job is not the workers any more';
+  'The worker lives: its lease ends so long from now. Refused (55000) once the job is not the worker''s any more';
 
 CREATE FUNCTION notebook_migrate.job_complete(job_id bigint, token uuid, workflow_reply text, mapping_reply text, usage jsonb DEFAULT NULL)
 RETURNS TABLE(workflow_id bigint, workflow_version int, mapping_id bigint, warnings text[])
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_job_complete';
 COMMENT ON FUNCTION notebook_migrate.job_complete(bigint, uuid, text, text, jsonb) IS
-  'The workers answer: stores workflow and mapping as migration_accept() does, and finishes the job';
+  'The worker''s answer: stores workflow and mapping as migration_accept() does, and finishes the job';
 
 CREATE FUNCTION notebook_migrate.job_fail(job_id bigint, token uuid, error text, retry boolean DEFAULT true)
 RETURNS text

@@ -297,6 +297,8 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 	NbmDocument before;
 	NbmCandidate *olds;
 	NbmCandidate *news;
+	NbmCandidates old_side;
+	NbmCandidates new_side;
 	Save		save;
 	int32		version;
 	int			first;
@@ -331,7 +333,15 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 		place_item(&save, first + i, &news[i]);
 	place_envelope(&save, &before);
 	store_parts(&save);
-	nbm_identify(&commit->store, parent, olds, nolds, news, nnews,
+	old_side.items = olds;
+	old_side.nitems = nolds;
+	old_side.layout = parent;
+	old_side.document = before.root;
+	new_side.items = news;
+	new_side.nitems = nnews;
+	new_side.layout = &save.layout;
+	new_side.document = save.doc.root;
+	nbm_identify(&commit->store, &old_side, &new_side,
 				 commit->head.version + 1, &commit->next_key);
 	version = nbm_commit_layout(commit, &save.layout);
 	nbm_recent_put(&commit->store, commit->digest, content);
@@ -400,6 +410,8 @@ nbm_commit_first(const NbmKind *kind, const int64 *id, const char *name,
 	NbmCommit	commit = {{kind, 0, false}};
 	NbmNewVersion version = {1};
 	NbmCandidate *news;
+	NbmCandidates old_side = {NULL};
+	NbmCandidates new_side = {NULL};
 	Save		save;
 
 	save_init(&save, &commit, content);
@@ -409,8 +421,9 @@ nbm_commit_first(const NbmKind *kind, const int64 *id, const char *name,
 	for (int i = 0; i < save.doc.nitems; i++)
 		place_item(&save, i, &news[i]);
 	place_envelope(&save, NULL);
-	nbm_identify(&commit.store, NULL, NULL, 0, news, save.doc.nitems, 1,
-				 &commit.next_key);
+	new_side.items = news;
+	new_side.nitems = save.doc.nitems;
+	nbm_identify(&commit.store, &old_side, &new_side, 1, &commit.next_key);
 	commit.head.version = 1;
 	commit.head.next_key = commit.next_key;
 	commit.head.created_at = commit.head.updated_at = commit.at;

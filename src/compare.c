@@ -13,18 +13,7 @@
 #include "miscadmin.h"
 
 #include "compare.h"
-
-/* A link of a workflow by what it joins, not by its own id. */
-typedef struct Link
-{
-	int32		source;			/* operator keys; 0: no such operator */
-	int32		target;
-	NbmText		source_port;
-	NbmText		target_port;
-	NbmText		source_id;		/* where there is no such operator */
-	NbmText		target_id;
-	uint64		rest;			/* hash of its own id and all else it says */
-} Link;
+#include "links.h"
 
 /* What is known of a comparison while it runs. */
 typedef struct Comparison
@@ -318,166 +307,6 @@ pair_items(Comparison *c, int32 only_key)
 	pfree(index);
 }
 
-/* Total order of texts, absent ones first. */
-static int
-text_cmp(NbmText a, NbmText b)
-{
-	if (a.str == NULL || b.str == NULL)
-		return (a.str != NULL) - (b.str != NULL);
-	return nbm_key_cmp(a, b);
-}
-
-/* qsort comparator of links by what they join. */
-static int
-link_cmp(const void *a, const void *b)
-{
-	const Link *la = a;
-	const Link *lb = b;
-	int			order;
-
-	if (la->source != lb->source)
-		return la->source < lb->source ? -1 : 1;
-	if (la->target != lb->target)
-		return la->target < lb->target ? -1 : 1;
-	if ((order = text_cmp(la->source_port, lb->source_port)) != 0 ||
-		(order = text_cmp(la->target_port, lb->target_port)) != 0 ||
-		(order = text_cmp(la->source_id, lb->source_id)) != 0)
-		return order;
-	return text_cmp(la->target_id, lb->target_id);
-}
-
-/* qsort comparator of links by all they say. */
-static int
-whole_link_cmp(const void *a, const void *b)
-{
-	uint64		ra = ((const Link *) a)->rest;
-	uint64		rb = ((const Link *) b)->rest;
-	int			order = link_cmp(a, b);
-
-	return order != 0 ? order : ra < rb ? -1 : ra > rb;
-}
-
-/* An operator's id and key, for look-ups by id. */
-typedef struct IdKey
-{
-	NbmText		id;
-	int32		key;
-} IdKey;
-
-/* bsearch comparator of ids. */
-static int
-id_cmp(const void *a, const void *b)
-{
-	return nbm_key_cmp(((const IdKey *) a)->id, ((const IdKey *) b)->id);
-}
-
-/* qsort comparator of ids; of repeated ones the lowest key is first. */
-static int
-id_key_cmp(const void *a, const void *b)
-{
-	int			order = id_cmp(a, b);
-	int32		ka = ((const IdKey *) a)->key;
-	int32		kb = ((const IdKey *) b)->key;
-
-	return order != 0 ? order : ka < kb ? -1 : ka > kb;
-}
-
-/* The operators' ids in order, each once, for bsearch; *count of them. */
-static IdKey *
-sorted_ids(const NbmLayout *layout, int *count)
-{
-	IdKey	   *ids = palloc_array(IdKey, Max(layout->nitems, 1));
-	int			n = 0;
-
-	*count = 0;
-	for (int i = 0; i < layout->nitems; i++)
-	{
-		if (layout->items[i].id[NBM_ID_STRONG].str == NULL)
-			continue;
-		ids[*count].id = layout->items[i].id[NBM_ID_STRONG];
-		ids[(*count)++].key = layout->items[i].key;
-	}
-	qsort(ids, *count, sizeof(IdKey), id_key_cmp);
-	for (int i = 0; i < *count; i++)
-		if (n == 0 || id_cmp(&ids[n - 1], &ids[i]) != 0)
-			ids[n++] = ids[i];
-	*count = n;
-	return ids;
-}
-
-/* One end of a link: the operator's key or else its id, and the port. */
-static void
-read_end(JsonbContainer *link, const char *name, const IdKey *ids, int nids,
-		 int32 *key, NbmText *id, NbmText *port)
-{
-	JsonbContainer *end;
-	IdKey		wanted = {{NULL, 0}, 0};
-	const IdKey *found;
-
-	if (!nbm_get_container(link, name, false, &end))
-		return;
-	nbm_get_string(end, "portID", port);
-	if (!nbm_get_string(end, "operatorID", &wanted.id))
-		return;
-	found = bsearch(&wanted, ids, nids, sizeof(IdKey), id_cmp);
-	if (found != NULL)
-		*key = found->key;
-	else
-		*id = wanted.id;
-}
-
-/* A hash of a link's members but for its ends. */
-static uint64
-hash_rest(JsonbContainer *link)
-{
-	uint64		hash = 0;
-
-	for (int i = 0; i < JsonContainerSize(link); i++)
-	{
-		NbmText		key;
-		JsonbValue	value;
-		JsonbValue	name;
-
-		nbm_member(link, i, &key, &value);
-		if (nbm_key_is(key, "source") || nbm_key_is(key, "target"))
-			continue;
-		nbm_set_string(&name, key);
-		hash = nbm_value_hash(&value, nbm_value_hash(&name, hash));
-	}
-	return hash;
-}
-
-/* The links of an envelope, sorted by what they join. */
-static Link *
-read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
-{
-	JsonbContainer *array;
-	int			nids;
-	IdKey	   *ids = sorted_ids(layout, &nids);
-	Link	   *links;
-
-	*count = 0;
-	if (!nbm_get_container(envelope, "links", true, &array))
-		return NULL;
-	links = palloc0_array(Link, Max(JsonContainerSize(array), 1));
-	for (int i = 0; i < JsonContainerSize(array); i++)
-	{
-		JsonbValue	value;
-		Link	   *link = &links[*count];
-
-		nbm_element(array, i, &value);
-		if (!nbm_is_object(&value))
-			continue;
-		read_end(value.val.binary.data, "source", ids, nids, &link->source,
-				 &link->source_id, &link->source_port);
-		read_end(value.val.binary.data, "target", ids, nids, &link->target,
-				 &link->target_id, &link->target_port);
-		links[(*count)++].rest = hash_rest(value.val.binary.data);
-	}
-	qsort(links, *count, sizeof(Link), link_cmp);
-	return links;
-}
-
 /* The highest key of two layouts. */
 static int32
 highest_key(const NbmLayout *a, const NbmLayout *b)
@@ -500,8 +329,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
 	int			na;
 	int			nb;
-	Link	   *a = read_links(old_env, c->from, &na);
-	Link	   *b = read_links(new_env, c->to, &nb);
+	NbmWorkflowLink    *a = nbm_read_links(old_env, c->from, &na);
+	NbmWorkflowLink    *b = nbm_read_links(new_env, c->to, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;
@@ -510,11 +339,11 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	while (i < na || j < nb)
 	{
 		int			order = i >= na ? 1 : j >= nb ? -1 :
-		link_cmp(&a[i], &b[j]);
+		nbm_link_cmp(&a[i], &b[j]);
 
 		if (order != 0)
 		{
-			const Link *link = order < 0 ? &a[i] : &b[j];
+			const NbmWorkflowLink *link = order < 0 ? &a[i] : &b[j];
 
 			c->is_relinked[link->source] = true;
 			c->is_relinked[link->target] = true;
@@ -525,32 +354,23 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	}
 	if (any)
 		return true;
-	qsort(a, na, sizeof(Link), whole_link_cmp);
-	qsort(b, nb, sizeof(Link), whole_link_cmp);
+	qsort(a, na, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
+	qsort(b, nb, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
 	for (i = 0; i < na; i++)
-		if (whole_link_cmp(&a[i], &b[i]) != 0)
+		if (nbm_whole_link_cmp(&a[i], &b[i]) != 0)
 			return false;
 	return true;
 }
 
-/* Is this the id of an operator? */
-static bool
-is_operator(const IdKey *ids, int nids, NbmText id)
-{
-	IdKey		wanted = {id, 0};
-
-	return bsearch(&wanted, ids, nids, sizeof(IdKey), id_cmp) != NULL;
-}
-
 /* The next position, from *index on, of something that is no operator. */
 static bool
-next_stray(JsonbContainer *places, const IdKey *ids, int nids, int *index,
+next_stray(JsonbContainer *places, const NbmIdKey *ids, int nids, int *index,
 		   NbmText *key, JsonbValue *value)
 {
 	while (places != NULL && *index < JsonContainerSize(places))
 	{
 		nbm_member(places, (*index)++, key, value);
-		if (!is_operator(ids, nids, *key))
+		if (nbm_find_id(ids, nids, *key) == NULL)
 			return true;
 	}
 	return false;
@@ -562,8 +382,8 @@ strays_kept(const Comparison *c)
 {
 	int			na;
 	int			nb;
-	IdKey	   *a = sorted_ids(c->from, &na);
-	IdKey	   *b = sorted_ids(c->to, &nb);
+	NbmIdKey   *a = nbm_sorted_ids(c->from, &na);
+	NbmIdKey   *b = nbm_sorted_ids(c->to, &nb);
 	int			i = 0;
 	int			j = 0;
 

@@ -30,13 +30,15 @@
 
 /* How much of a part must come from the whole, of NBM_ONE ... */
 #define SHARE_LINES		6000
-#define SHARE_GRAMS		6000
+#define SHARE_GRAMS		5000
 #define SHARE_GRAMS_FAR 7000
 /* ... and how much that must be, in characters. */
 #define LEAST_LINES		4
 #define LEAST_LINES_FAR 16
 #define LEAST_GRAMS		10
 #define LEAST_GRAMS_FAR 24
+#define KEPT			5000	/* what the rest may have of it, of NBM_ONE */
+#define LEAST_COMPARED	8		/* grams that say something */
 
 /* Lines of a text: entries (hash, place and length), sorted. */
 typedef NbmEntries Lines;
@@ -62,8 +64,8 @@ typedef struct Search
 	Whole	   *changed;		/* those that lost a line */
 	int			nchanged;
 	int		   *changed_of_piece;	/* index in changed by rest, or -1 */
-	int		   *near[2];		/* the same of the nearest linked piece, before
-								 * and behind */
+	int		   *near[2];		/* the same of the nearest linked piece,
+								 * before and behind */
 	NbmEntries	index;			/* (hash of a line, index in changed) */
 	int64	   *votes;			/* by index in changed */
 } Search;
@@ -71,10 +73,9 @@ typedef struct Search
 /* How much of a part comes from one whole. */
 typedef struct Evidence
 {
-	int			changed;		/* index of the whole */
+	int			changed;		/* index of the whole, -1: none */
 	bool		is_near;		/* do part and rest stand side by side? */
-	int			lines;			/* share found in whole lines */
-	int			grams;			/* share found in grams */
+	int			share;			/* of the part, of NBM_ONE */
 	int64		found;			/* characters in the lines found */
 	int64		length;			/* of all lines of the part */
 } Evidence;
@@ -105,7 +106,7 @@ cut_lines(const NbmMatchItem *item)
 
 	for (int pos = 0; pos < item->text_len;)
 	{
-		const char *feed = memchr(item->text + pos, '\n', item->text_len - pos);
+		const char *feed = memchr(item->text +pos, '\n', item->text_len - pos);
 		int			end = feed == NULL ? item->text_len : feed - item->text;
 		int			start = pos;
 		int			len;
@@ -213,7 +214,7 @@ profile_lines(const NbmMatchItem *item, const Lines *lines)
 	joined = palloc(size);
 	for (int i = 0; i < lines->count; i++)
 	{
-		memcpy(joined + len, item->text + nbm_first(places[i].key),
+		memcpy(joined + len, item->text +nbm_first(places[i].key),
 			   nbm_second(places[i].key));
 		len += nbm_second(places[i].key);
 		joined[len++] = '\n';
@@ -348,134 +349,191 @@ find_neighbours(Search *s)
 	}
 }
 
+/* The smallest limit of the grams that some profiles cover. */
+static uint32
+common_limit(const NbmProfile *const *profiles, int count)
+{
+	uint32		limit = PG_UINT32_MAX;
+
+	for (int i = 0; i < count; i++)
+		if (profiles[i] != NULL && profiles[i]->cut)
+			limit = Min(limit, profiles[i]->grams[profiles[i]->ngrams - 1]);
+	return limit;
+}
+
 /*
- * Which share of a part's grams the whole lost and the rest did not gain, of
- * NBM_ONE.  Of sketches only the range that all of them cover is compared.
+ * Which share of a part's grams is in one profile and not in another one (NULL:
+ * none), of NBM_ONE; 0 where it cannot be said.  Of sketches only the range that
+ * all of them cover is compared.
  */
 static int
-share_grams(const NbmProfile *part, const NbmProfile *lost,
-			const NbmProfile *gained)
+share_grams(const NbmProfile *part, const NbmProfile *in,
+			const NbmProfile *not_in)
 {
-	const NbmProfile *all[] = {part, lost, gained};
-	uint32		limit = PG_UINT32_MAX;
+	const NbmProfile *all[] = {part, in, not_in};
+	uint32		limit = common_limit(all, lengthof(all));
 	int			common = 0;
 	int			compared = 0;
 	int			j = 0;
 	int			k = 0;
 
-	for (int i = 0; i < 3; i++)
-		if (all[i]->cut)
-			limit = Min(limit, all[i]->grams[all[i]->ngrams - 1]);
 	for (; compared < part->ngrams && part->grams[compared] <= limit; compared++)
 	{
 		uint32		gram = part->grams[compared];
 
-		while (j < lost->ngrams && lost->grams[j] < gram)
+		while (j < in->ngrams && in->grams[j] < gram)
 			j++;
-		while (k < gained->ngrams && gained->grams[k] < gram)
+		while (not_in != NULL && k < not_in->ngrams && not_in->grams[k] < gram)
 			k++;
-		common += j < lost->ngrams && lost->grams[j] == gram &&
-			(k == gained->ngrams || gained->grams[k] != gram);
+		common += j < in->ngrams && in->grams[j] == gram &&
+			(not_in == NULL || k == not_in->ngrams || not_in->grams[k] != gram);
 	}
-	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
+	if (compared < LEAST_COMPARED)
+		return 0;
+	return (int) ((int64) common * NBM_ONE / compared);
 }
 
-/* Looks how much of a part comes from a whole. */
+/* The profile of what only the rest has. */
+static const NbmProfile *
+gained_profile(const Search *s, Whole *w)
+{
+	if (w->gained_profile == NULL)
+		w->gained_profile = profile_lines(&s->pieces[w->rest], &w->gained);
+	return w->gained_profile;
+}
+
+/*
+ * Looks how much of a part comes from a whole: by lines, or by the grams of
+ * what is left of the lost lines.
+ */
 static void
-weigh(Search *s, const NbmProfile *part, const Lines *lines, Evidence *evidence)
+weigh(Search *s, const Lines *lines, const NbmProfile *profile, bool grams,
+	  Evidence *evidence)
 {
 	Whole	   *w = &s->changed[evidence->changed];
 
 	evidence->length = 0;
 	for (int i = 0; i < lines->count; i++)
 		evidence->length += line_len(lines, i);
-	evidence->found = find_lines(lines, &w->lost, false);
-	evidence->lines = (int) (evidence->found * NBM_ONE / evidence->length);
-	if (w->lost_profile == NULL)
+	if (!grams)
 	{
-		w->lost_profile = profile_lines(&s->wholes[w->whole], &w->lost);
-		w->gained_profile = profile_lines(&s->pieces[w->rest], &w->gained);
+		evidence->found = find_lines(lines, &w->lost, false);
+		evidence->share = (int) (evidence->found * NBM_ONE / evidence->length);
+		return;
 	}
-	evidence->grams = share_grams(part, w->lost_profile, w->gained_profile);
+	if (w->lost_profile == NULL)
+		w->lost_profile = profile_lines(&s->wholes[w->whole], &w->lost);
+	evidence->found = 0;
+	evidence->share = share_grams(profile, w->lost_profile, gained_profile(s, w));
+}
+
+/*
+ * Has the rest kept the part's text, only slightly edited?  Then the part is a
+ * copy.
+ */
+static bool
+is_kept(const Search *s, const NbmProfile *profile, int changed)
+{
+	const NbmProfile *gained = gained_profile(s, &s->changed[changed]);
+
+	return share_grams(profile, gained, NULL) >= KEPT;
 }
 
 /* Is that enough for a part of this whole? */
 static bool
-is_enough(const Evidence *e)
+is_enough(const Evidence *e, bool grams)
 {
-	if (e->is_near)
-		return (e->lines >= SHARE_LINES &&
-				(e->found >= LEAST_LINES || e->found == e->length)) ||
-			(e->grams >= SHARE_GRAMS && e->length >= LEAST_GRAMS);
-	return (e->lines >= SHARE_LINES && e->found >= LEAST_LINES_FAR) ||
-		(e->grams >= SHARE_GRAMS_FAR && e->length >= LEAST_GRAMS_FAR);
+	if (grams)
+		return e->is_near ?
+			e->share >= SHARE_GRAMS && e->length >= LEAST_GRAMS :
+			e->share >= SHARE_GRAMS_FAR && e->length >= LEAST_GRAMS_FAR;
+	return e->share >= SHARE_LINES &&
+		(e->is_near ? e->found >= LEAST_LINES || e->found == e->length :
+		 e->found >= LEAST_LINES_FAR);
 }
 
 /*
- * Finds the whole that a part comes from: its index in changed, or -1.  What
- * it took of the whole is the whole's no more, and no other part's.
+ * Finds the whole that a part comes from: its index in changed, or -1.  The
+ * lines it took of the whole are the whole's no more, and no other part's.
  */
 static int
-find_origin(Search *s, int part)
+find_origin(Search *s, int part, bool grams)
 {
-	Lines		lines = cut_lines(&s->pieces[part]);
-	int			near[2] = {s->near[0][part], s->near[1][part]};
+	const NbmMatchItem *item = &s->pieces[part];
+	Lines		lines = cut_lines(item);
+	NbmProfile *profile;
 	int			proposed[PROPOSED];
 	int			nproposed = 0;
-	NbmProfile *profile;
 	Evidence	best = {-1};
 
 	if (lines.count == 0)
 		return -1;
-	propose(proposed, &nproposed, near[0]);
-	propose(proposed, &nproposed, near[1]);
+	propose(proposed, &nproposed, s->near[0][part]);
+	propose(proposed, &nproposed, s->near[1][part]);
 	propose(proposed, &nproposed, vote(s, &lines));
 	if (nproposed == 0)
 		return -1;
-	profile = nbm_profile_make(s->pieces[part].text, s->pieces[part].text_len);
+	profile = nbm_profile_make(item->text, item->text_len);
 	for (int i = 0; i < nproposed; i++)
 	{
 		Evidence	evidence = {proposed[i]};
 
-		evidence.is_near = proposed[i] == near[0] || proposed[i] == near[1];
-		weigh(s, profile, &lines, &evidence);
-		if (is_enough(&evidence) &&
-			(best.changed < 0 || Max(evidence.lines, evidence.grams) >
-			 Max(best.lines, best.grams)))
+		evidence.is_near = proposed[i] == s->near[0][part] ||
+			proposed[i] == s->near[1][part];
+		weigh(s, &lines, profile, grams, &evidence);
+		if (is_enough(&evidence, grams) && evidence.share > best.share &&
+			!is_kept(s, profile, evidence.changed))
 			best = evidence;
 	}
 	if (best.changed >= 0)
 		(void) find_lines(&lines, &s->changed[best.changed].lost, true);
+	pfree(lines.entries);
 	return best.changed;
 }
 
-/* Finds the descents of one kind, and appends them to the result. */
+/* Is there any piece that continues nothing? */
+static bool
+has_parts(const Search *s)
+{
+	for (int piece = 0; piece < s->npieces; piece++)
+		if (s->whole_of_piece[piece] < 0)
+			return true;
+	return false;
+}
+
+/*
+ * Finds the descents of one kind, and appends them to the result, by part.
+ * Whole lines go before grams, so that what a part has taken is not thought to
+ * be another one's.
+ */
 static void
 search_parts(Search *s, bool is_merge, NbmDescent *result, int *count)
 {
-	bool		any = false;
+	int		   *origin;
 
-	for (int piece = 0; piece < s->npieces && !any; piece++)
-		any = s->whole_of_piece[piece] < 0;
-	if (!any)
+	if (!has_parts(s))
 		return;
 	find_wholes(s);
 	if (s->nchanged == 0)
 		return;
 	index_wholes(s);
 	find_neighbours(s);
+	origin = nbm_alloc_ints(s->npieces, -1);
+	for (int grams = 0; grams < 2; grams++)
+	{
+		for (int piece = 0; piece < s->npieces; piece++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (s->whole_of_piece[piece] < 0 && origin[piece] < 0)
+				origin[piece] = find_origin(s, piece, grams == 1);
+		}
+	}
 	for (int piece = 0; piece < s->npieces; piece++)
 	{
-		int			origin;
-
-		CHECK_FOR_INTERRUPTS();
-		if (s->whole_of_piece[piece] >= 0)
+		if (origin[piece] < 0)
 			continue;
-		origin = find_origin(s, piece);
-		if (origin < 0)
-			continue;
-		result[*count].from = is_merge ? piece : s->changed[origin].whole;
-		result[*count].to = is_merge ? s->changed[origin].whole : piece;
+		result[*count].from = is_merge ? piece : s->changed[origin[piece]].whole;
+		result[*count].to = is_merge ? s->changed[origin[piece]].whole : piece;
 		result[(*count)++].is_merge = is_merge;
 	}
 }

@@ -691,6 +691,7 @@ typedef struct Assembly
 	const NbmLayout *layout;
 	NbmBodyLookup lookup;
 	void	   *arg;
+	const JsonbValue *values;	/* whole items; NULL: made of their parts */
 	int			run;			/* next run of items */
 	int			item;			/* next item */
 } Assembly;
@@ -712,7 +713,11 @@ write_run(NbmWriter *w, Assembly *a)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		write_item(w, a->kind, &layout->items[a->item++], a->lookup, a->arg);
+		if (a->values != NULL)
+			nbm_writer_value(w, &a->values[a->item]);
+		else
+			write_item(w, a->kind, &layout->items[a->item], a->lookup, a->arg);
+		a->item++;
 	}
 	nbm_writer_end(w);
 }
@@ -755,6 +760,27 @@ write_members(NbmWriter *w, JsonbContainer *object, bool sheets, Assembly *a)
 }
 
 /*
+ * Writes a whole document, of about that size, in the current context.
+ * Raises XX001 where layout and envelope do not fit.
+ */
+static Jsonb *
+write_document(Assembly *a, Jsonb *envelope, Size size)
+{
+	JsonbValue	value;
+	NbmWriter	w;
+
+	nbm_writer_init(&w, size);
+	write_members(&w, &envelope->root,
+				  a->kind == &nbm_notebook &&
+				  !nbm_get(&envelope->root, a->kind->items, &value), a);
+	if (a->run != a->layout->nruns || a->item != a->layout->nitems)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored layout does not fit its envelope")));
+	return nbm_writer_finish(&w);
+}
+
+/*
  * Puts a document together from its layout and the bodies of its parts,
  * which lookup finds by id.  The result is a new value of the current
  * context, equal byte for byte to what was stored.  Raises XX001 where
@@ -764,11 +790,9 @@ Jsonb *
 nbm_document_assemble(const NbmKind *kind, const NbmLayout *layout,
 					  NbmBodyLookup lookup, void *arg)
 {
-	Assembly	a = {kind, layout, lookup, arg, 0, 0};
+	Assembly	a = {kind, layout, lookup, arg, NULL, 0, 0};
 	Jsonb	   *envelope = nbm_part_whole(lookup(arg, layout->envelope));
-	JsonbValue	value;
 	Size		size = VARSIZE(envelope) + 1024;
-	NbmWriter	w;
 
 	for (int i = 0; i < layout->nitems; i++)
 	{
@@ -778,15 +802,27 @@ nbm_document_assemble(const NbmKind *kind, const NbmLayout *layout,
 		for (int j = 0; j < item->noutputs; j++)
 			size += nbm_part_size(lookup(arg, item->outputs[j].part)) + 32;
 	}
-	nbm_writer_init(&w, size);
-	write_members(&w, &envelope->root,
-				  kind == &nbm_notebook &&
-				  !nbm_get(&envelope->root, kind->items, &value), &a);
-	if (a.run != layout->nruns || a.item != layout->nitems)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored layout does not fit its envelope")));
-	return nbm_writer_finish(&w);
+	return write_document(&a, envelope, size);
+}
+
+/*
+ * Puts a document together from its envelope and whole items, which stand in
+ * runs as they do in the envelope.  The result is a new value of the current
+ * context.
+ */
+Jsonb *
+nbm_document_compose(const NbmKind *kind, Jsonb *envelope, int nruns,
+					 int *runs, const JsonbValue *items)
+{
+	NbmLayout	layout = {0, nruns, runs};
+	Assembly	a = {kind, &layout, NULL, NULL, items, 0, 0};
+	Size		size = VARSIZE(envelope) + 1024;
+
+	for (int i = 0; i < nruns; i++)
+		layout.nitems += runs[i];
+	for (int i = 0; i < layout.nitems; i++)
+		size += items[i].val.binary.len + sizeof(JEntry) + sizeof(uint32);
+	return write_document(&a, envelope, size);
 }
 
 /* The type that an item's core states; str is NULL where it states none. */

@@ -74,6 +74,9 @@ extern void nbm_check_depth(JsonbContainer *container, int depth,
 extern Jsonb *nbm_document_assemble(const NbmKind *kind,
 									const NbmLayout *layout,
 									NbmBodyLookup lookup, void *arg);
+extern Jsonb *nbm_document_compose(const NbmKind *kind, Jsonb *envelope,
+								   int nruns, int *runs,
+								   const JsonbValue *items);
 
 extern NbmText nbm_item_type(const NbmKind *kind, JsonbContainer *core);
 extern NbmText nbm_item_source(const NbmKind *kind, JsonbContainer *core);

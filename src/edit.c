@@ -567,18 +567,20 @@ start_editing(Editing *e, NbmCommit *commit)
 static void
 identify_new(Editing *e, NbmLayout *layout)
 {
-	NbmCandidate *news = palloc_array(NbmCandidate, Max(e->count, 1));
-	int			count = 0;
+	NbmCandidates olds = {NULL};
+	NbmCandidates news = {NULL};
 
+	olds.layout = &e->commit->parent.layout;
+	news.items = palloc_array(NbmCandidate, Max(e->count, 1));
 	for (int i = 0; i < e->count; i++)
 	{
 		if (layout->items[i].key != 0)
 			continue;
-		news[count].item = &layout->items[i];
-		news[count++].core = &e->places[i].core->root;
+		news.items[news.nitems].item = &layout->items[i];
+		news.items[news.nitems++].core = &e->places[i].core->root;
 	}
-	nbm_identify(&e->commit->store, &e->commit->parent.layout, NULL, 0, news,
-				 count, e->commit->head.version + 1, &e->commit->next_key);
+	nbm_identify(&e->commit->store, &olds, &news, e->commit->head.version + 1,
+				 &e->commit->next_key);
 }
 
 /* Stores the new envelope and returns its part id. */

@@ -30,6 +30,7 @@ typedef struct Heirs
 	int32	   *keys;			/* also those that are not there */
 	int			count;
 	int			room;
+	bool		is_merged;		/* did the item go into another one? */
 } Heirs;
 
 /* qsort comparator: by the item that had the text, then by version. */
@@ -96,21 +97,23 @@ add_heirs_of(const Estate *estate, int32 key, Heirs *heirs)
 	{
 		const NbmDescentRow *row = &estate->rows[low];
 
-		if (row->is_merge ? !is_there :
-			nbm_authored_find(estate->side, row->key) < 0)
-			add_heir(heirs, row->key);
+		if (row->is_merge ? is_there :
+			nbm_authored_find(estate->side, row->key) >= 0)
+			continue;
+		heirs->is_merged |= row->is_merge && key == heirs->keys[0];
+		add_heir(heirs, row->key);
 	}
 }
 
 /*
- * The items that the links of one go to: itself, if it is there or nobody has
- * inherited, then its heirs that are there.  Newly allocated.
+ * The items that the links of one go to: itself, unless it was merged into
+ * one of its heirs, then its heirs that are there.  Newly allocated.
  */
 static Heirs
 find_heirs(const Estate *estate, int32 key)
 {
 	Heirs		heirs = {palloc_array(int32, 4), 1, 4};
-	int			n = 0;
+	int			n = 1;
 
 	heirs.keys[0] = key;
 	if (estate->count == 0)
@@ -120,15 +123,12 @@ find_heirs(const Estate *estate, int32 key)
 		CHECK_FOR_INTERRUPTS();
 		add_heirs_of(estate, heirs.keys[i], &heirs);
 	}
-	for (int i = 0; i < heirs.count; i++)
+	for (int i = 1; i < heirs.count; i++)
 		if (nbm_side_find(estate->side, heirs.keys[i]) >= 0)
 			heirs.keys[n++] = heirs.keys[i];
 	heirs.count = n;
-	if (n == 0)
-	{
-		heirs.keys[0] = key;
-		heirs.count = 1;
-	}
+	if (heirs.is_merged && n > 1)
+		heirs.keys[0] = heirs.keys[--heirs.count];
 	return heirs;
 }
 
@@ -163,7 +163,7 @@ add_link(NbmLinks *links, int32 cell, int32 op)
 
 /*
  * Adds to the links of an answer those that were inherited, and takes out
- * those whose item is gone and has heirs.
+ * those whose item was merged into an heir.
  */
 void
 nbm_links_inherit(NbmAnswer *answer)

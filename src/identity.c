@@ -13,30 +13,176 @@
 #include "miscadmin.h"
 
 #include "identity.h"
+#include "links.h"
 
 /* Ids from this length on are generated ones, not "cell-1". */
 #define GENERATED_ID_LENGTH 8
 
-/* What the matcher needs to know of an item; strings are not copied. */
-void
-nbm_describe_item(const NbmKind *kind, const NbmItem *item,
-				  JsonbContainer *core, NbmMatchItem *result)
+/* Characters of a UUID, and of its first group. */
+#define UUID_LENGTH 36
+#define UUID_HEAD 8
+
+/* Is this a UUID? */
+static bool
+is_uuid(const char *str)
 {
-	NbmText		type = nbm_item_type(kind, core);
-	NbmText		source = nbm_item_source(kind, core);
+	for (int i = 0; i < UUID_LENGTH; i++)
+	{
+		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? str[i] != '-' : !isxdigit((unsigned char) str[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The text of an operator without the UUIDs in it: where an application clones
+ * a workflow, it replaces the operators' ids wherever they stand, so that they
+ * are no part of what an operator says.  Makes a copy only where there are any.
+ */
+static NbmText
+without_uuids(NbmText source)
+{
+	const char *end = source.str + source.len;
+	const char *rest = source.str;	/* not copied yet */
+	char	   *copy = NULL;
+	int			len = 0;
+
+	for (const char *dash = source.str; dash < end; dash++)
+	{
+		const char *start;
+
+		dash = memchr(dash, '-', end - dash);
+		if (dash == NULL)
+			break;
+		start = dash - UUID_HEAD;
+		if (start < rest || end - start < UUID_LENGTH || !is_uuid(start))
+			continue;
+		if (copy == NULL)
+			copy = palloc(source.len);
+		memcpy(copy + len, rest, start - rest);
+		len += start - rest;
+		rest = start + UUID_LENGTH;
+		dash = rest - 1;
+	}
+	if (copy == NULL)
+		return source;
+	memcpy(copy + len, rest, end - rest);
+	source.str = copy;
+	source.len = len + (end - rest);
+	return source;
+}
+
+/*
+ * What the matcher needs to know of an item, but for its links; it points to
+ * where the candidate points, or to new memory of the current context.
+ */
+void
+nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,
+			 NbmMatchItem *item)
+{
+	NbmText		type = nbm_item_type(kind, candidate->core);
+	NbmText		source = nbm_item_source(kind, candidate->core);
+	NbmText		meaning = kind == &nbm_workflow ? without_uuids(source) : source;
 
 	for (int i = 0; i < NBM_IDS; i++)
 	{
-		result->id[i] = item->id[i].str;
-		result->id_len[i] = item->id[i].len;
+		item->id[i] = candidate->item->id[i].str;
+		item->id_len[i] = candidate->item->id[i].len;
 	}
-	result->core = item->core;
-	result->type = type.str == NULL ? 0 :
+	item->core = candidate->item->core;
+	item->type = type.str == NULL ? 0 :
 		hash_bytes((const unsigned char *) type.str, type.len);
-	result->content = hash_bytes_extended((const unsigned char *) source.str,
-										  source.len, result->type);
-	result->text = source.str;
-	result->text_len = source.len;
+	item->content = hash_bytes_extended((const unsigned char *) meaning.str,
+										meaning.len, item->type);
+	item->text = source.str;
+	item->text_len = source.len;
+	item->links = NULL;
+	item->nlinks = 0;
+}
+
+/* Adds to an item's links the one that leads to another item of the layout. */
+static void
+add_link(NbmMatchItem *item, NbmMatchLink *links, const NbmCandidates *side,
+		 int first, int other, uint64 label)
+{
+	NbmMatchLink *link = &links[item->nlinks++];
+
+	link->neighbour = other >= first && other < first + side->nitems ?
+		other - first : -1;
+	link->anchor = other >= 0 && link->neighbour < 0 ?
+		side->layout->items[other].key : 0;
+	link->label = label;
+}
+
+/* A number for a direction and the ports on the way. */
+static uint64
+link_label(const NbmWorkflowLink *link, bool is_source)
+{
+	NbmText		own = is_source ? link->source_port : link->target_port;
+	NbmText		others = is_source ? link->target_port : link->source_port;
+	uint64		hash = is_source;
+
+	if (own.str != NULL)
+		hash = hash_bytes_extended((const unsigned char *) own.str, own.len,
+								   hash);
+	if (others.str != NULL)
+		hash = hash_bytes_extended((const unsigned char *) others.str,
+								   others.len, hash);
+	return hash;
+}
+
+/* Tells the matcher of the links of the candidates, which stand in a row. */
+static void
+describe_links(const NbmCandidates *side, NbmMatchItem *items)
+{
+	int			first = side->items[0].item - side->layout->items;
+	int			count;
+	NbmWorkflowLink    *links = nbm_read_links(side->document, side->layout, &count);
+	NbmMatchLink **room = palloc0_array(NbmMatchLink *, side->nitems);
+	int		   *degree = palloc0_array(int, side->nitems);
+
+	for (int i = 0; i < 2 * count; i++)
+	{
+		int			own = i % 2 ? links[i / 2].target_item :
+		links[i / 2].source_item;
+
+		if (own >= first && own < first + side->nitems)
+			degree[own - first]++;
+	}
+	for (int i = 0; i < side->nitems; i++)
+	{
+		room[i] = palloc_array(NbmMatchLink, Max(degree[i], 1));
+		items[i].links = room[i];
+	}
+	for (int i = 0; i < 2 * count; i++)
+	{
+		const NbmWorkflowLink *link = &links[i / 2];
+		bool		is_source = i % 2 == 0;
+		int			own = is_source ? link->source_item : link->target_item;
+		int			other = is_source ? link->target_item : link->source_item;
+
+		if (own >= first && own < first + side->nitems)
+			add_link(&items[own - first], room[own - first], side, first,
+					 other, link_label(link, is_source));
+	}
+}
+
+/*
+ * Describes all candidates of a version for the matcher, in the current
+ * context; the texts stay where they are.
+ */
+static NbmMatchItem *
+describe_all(const NbmKind *kind, const NbmCandidates *side)
+{
+	NbmMatchItem *items = palloc_array(NbmMatchItem, Max(side->nitems, 1));
+
+	for (int i = 0; i < side->nitems; i++)
+		nbm_describe(kind, &side->items[i], &items[i]);
+	if (kind == &nbm_workflow && side->document != NULL && side->nitems > 0)
+		describe_links(side, items);
+	return items;
 }
 
 /* Is there nothing but white space in it? */
@@ -226,53 +372,77 @@ find_returned(const NbmStore *store, const NbmLayout *parent,
 	}
 }
 
+/* How many ids of each kind do the items beside the candidates have? */
+static void
+count_other_ids(const NbmCandidates *side, int *counts)
+{
+	for (int kind = 0; kind < NBM_IDS; kind++)
+	{
+		counts[kind] = 0;
+		for (int i = 0; side->layout != NULL && i < side->layout->nitems; i++)
+			counts[kind] += side->layout->items[i].id[kind].str != NULL;
+		for (int i = 0; side->layout != NULL && i < side->nitems; i++)
+			counts[kind] -= side->items[i].item->id[kind].str != NULL;
+	}
+}
+
 /*
- * Sets key and since of the new items.  olds are the parent's items that may
- * be theirs; parent (NULL: none) has all that live.  version is the new one's
- * number; *next_key is the first key never used, and is moved on.
+ * Which of the old candidates each new one is: its index, or -1, in the current
+ * context.
+ */
+static int *
+match_candidates(const NbmKind *kind, const NbmCandidates *olds,
+				 const NbmCandidates *news)
+{
+	int		   *old_of_new = palloc_array(int, Max(news->nitems, 1));
+	int			same_ids[NBM_IDS];
+
+	for (int i = 0; i < news->nitems; i++)
+		old_of_new[i] = -1;
+	count_other_ids(news, same_ids);
+	if (olds->nitems > 0 && news->nitems > 0)
+		nbm_match(describe_all(kind, olds), olds->nitems,
+				  describe_all(kind, news), news->nitems, same_ids,
+				  old_of_new);
+	return old_of_new;
+}
+
+/*
+ * Sets key and since of the new candidates.  The old ones are the parent's
+ * items that may be theirs; the parent's layout (NULL: no parent) has all that
+ * live.  version is the new one's number; *next_key is the first key never
+ * used, and is moved on.
  */
 void
-nbm_identify(const NbmStore *store, const NbmLayout *parent,
-			 NbmCandidate *olds, int nolds, NbmCandidate *news, int nnews,
-			 int32 version, int32 *next_key)
+nbm_identify(const NbmStore *store, const NbmCandidates *olds,
+			 const NbmCandidates *news, int32 version, int32 *next_key)
 {
-	int		   *old_of_new = palloc_array(int, Max(nnews, 1));
+	int		   *old_of_new = match_candidates(store->kind, olds, news);
+	const NbmLayout *parent = olds->layout;
 	bool		any_new = false;
 
-	for (int i = 0; i < nnews; i++)
-		old_of_new[i] = -1;
-	if (nolds > 0 && nnews > 0)
-	{
-		NbmMatchItem *a = palloc_array(NbmMatchItem, nolds);
-		NbmMatchItem *b = palloc_array(NbmMatchItem, nnews);
-
-		for (int i = 0; i < nolds; i++)
-			nbm_describe_item(store->kind, olds[i].item, olds[i].core, &a[i]);
-		for (int i = 0; i < nnews; i++)
-			nbm_describe_item(store->kind, news[i].item, news[i].core, &b[i]);
-		nbm_match(a, nolds, b, nnews, old_of_new);
-	}
-	for (int i = 0; i < nnews; i++)
+	for (int i = 0; i < news->nitems; i++)
 	{
 		const NbmItem *old = old_of_new[i] < 0 ? NULL :
-		olds[old_of_new[i]].item;
+		olds->items[old_of_new[i]].item;
 
-		news[i].item->key = old ? old->key : 0;
-		news[i].item->since = old ? old->since : version;
+		news->items[i].item->key = old ? old->key : 0;
+		news->items[i].item->since = old ? old->since : version;
 		any_new |= old == NULL;
 	}
 	/* some keys that were given live no more: look among those */
 	if (any_new && parent != NULL && *next_key - 1 > parent->nitems)
-		find_returned(store, parent, news, nnews, version, *next_key);
-	for (int i = 0; i < nnews; i++)
+		find_returned(store, parent, news->items, news->nitems, version,
+					  *next_key);
+	for (int i = 0; i < news->nitems; i++)
 	{
-		if (news[i].item->key != 0)
+		if (news->items[i].item->key != 0)
 			continue;
 		if (*next_key > NBM_MAX_KEY)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("%s " INT64_FORMAT " has no keys left",
 							store->kind->name, store->id)));
-		news[i].item->key = (*next_key)++;
+		news->items[i].item->key = (*next_key)++;
 	}
 }

@@ -15,11 +15,23 @@ typedef struct NbmCandidate
 	JsonbContainer *core;
 } NbmCandidate;
 
-extern void nbm_describe_item(const NbmKind *kind, const NbmItem *item,
-							  JsonbContainer *core, NbmMatchItem *result);
-extern void nbm_identify(const NbmStore *store, const NbmLayout *parent,
-						 NbmCandidate *olds, int nolds,
-						 NbmCandidate *news, int nnews,
-						 int32 version, int32 *next_key);
+/*
+ * The items of one version that are to be identified: what changed between it
+ * and the other one.  Its other items have their keys.
+ */
+typedef struct NbmCandidates
+{
+	NbmCandidate *items;		/* in the order of the layout */
+	int			nitems;
+	const NbmLayout *layout;	/* all of the version; NULL: there is none */
+	JsonbContainer *document;	/* whole, or its envelope: where links are;
+								 * NULL where nobody knows them */
+} NbmCandidates;
+
+extern void nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,
+						 NbmMatchItem *item);
+extern void nbm_identify(const NbmStore *store, const NbmCandidates *olds,
+						 const NbmCandidates *news, int32 version,
+						 int32 *next_key);
 
 #endif							/* NBM_IDENTITY_H */

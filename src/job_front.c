@@ -16,6 +16,9 @@
  * a moment only; where a claim from memory finds nothing, it is made again
  * from the start.  What the session itself makes ready moves the place back.
  * Where the way is short nothing is remembered.
+ *
+ * The same goes for the look for leases that ran out and retries that are
+ * due: for as many times as long as it took, it is not made again.
  */
 #include "postgres.h"
 
@@ -122,24 +125,20 @@ nbm_front_lower(NbmPlace place)
 		front.place = place;
 }
 
-/* Begins a look for what time has made ready: from when on? */
+/* Begins a look for what time has made ready, unless that was done just now. */
 NbmWakeWatch
 nbm_wake_begin(void)
 {
-	NbmWakeWatch watch = {DT_NOBEGIN, GetCurrentTimestamp()};
+	NbmWakeWatch watch;
 
-	if (is_fresh(&waking, watch.began))
-		watch.from = waking.place.run_after;
+	watch.began = GetCurrentTimestamp();
+	watch.is_done = is_fresh(&waking, watch.began);
 	return watch;
 }
 
-/* Ends a look that found nothing before a time. */
+/* Ends a look that found nothing. */
 void
-nbm_wake_end(const NbmWakeWatch *watch, TimestampTz at)
+nbm_wake_end(const NbmWakeWatch *watch)
 {
-	if (watch->from != DT_NOBEGIN ||
-		GetCurrentTimestamp() - watch->began < FRONT_FAR)
-		return;
-	waking.place.run_after = at;
 	keep(&waking, watch->began);
 }

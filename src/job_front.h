@@ -27,7 +27,7 @@ typedef struct NbmFrontWatch
 /* A look for what time has made ready. */
 typedef struct NbmWakeWatch
 {
-	TimestampTz from;
+	bool		is_done;		/* a moment ago: need not be done again */
 	TimestampTz began;
 } NbmWakeWatch;
 
@@ -36,6 +36,6 @@ extern NbmFrontWatch nbm_front_begin(Datum kinds);
 extern void nbm_front_end(const NbmFrontWatch *watch, NbmPlace last);
 extern void nbm_front_lower(NbmPlace place);
 extern NbmWakeWatch nbm_wake_begin(void);
-extern void nbm_wake_end(const NbmWakeWatch *watch, TimestampTz at);
+extern void nbm_wake_end(const NbmWakeWatch *watch);
 
 #endif							/* NBM_JOB_FRONT_H */

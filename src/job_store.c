@@ -10,11 +10,12 @@
  *
  * That no line is ever left without a first one is a matter of two locks.
  * Submitters of a notebook queue on its head row, so ids follow the order of
- * commits.  And a submitter holds a key-share lock on the last unfinished job
- * of the line until it commits; whoever finishes a job has locked its row
- * for update, and so sees either no job behind it, or a submitter that waited
- * and then found no job before its own.  (Handing out takes a lock that goes
- * with key-share: it never waits for a submitter.)
+ * commits.  And who adds to a line, or finishes its first one, holds the
+ * line's lock to the end of the transaction, and then looks with a snapshot
+ * that is newer than the lock: so either a submitter sees that no job is left
+ * before its own, or whoever finished that one sees the submitter's.  It is
+ * an advisory lock of a class of its own, which no user can take.  Handing out
+ * does not need it, so a submitter who takes his time stops no worker.
  *
  * Time makes jobs ready, too: leases run out, retries and late starts become
  * due.  Each claim wakes what has come.
@@ -22,6 +23,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
@@ -34,6 +38,8 @@
 
 /* Candidates looked at beyond those asked for, where kinds are merged. */
 #define SPARE_CANDIDATES 64
+/* Users' advisory locks are of the classes 1 and 2. */
+#define LINE_LOCK_CLASS 5421
 
 /* Runs a query of the queue. */
 static uint64
@@ -90,17 +96,32 @@ nbm_job_find_equal(const NbmNewJob *job, bool is_done)
 }
 
 /*
- * Keeps the last unfinished job of the line from being finished until the end
- * of the transaction, so that whoever finishes it sees the job that is added
- * now.  False where there is none.
+ * Locks the line of a notebook and kind to the end of the transaction.
+ */
+static void
+lock_line(int64 notebook_id, const char *kind)
+{
+	uint64		line = hash_bytes_extended((const unsigned char *) kind,
+										   strlen(kind), notebook_id);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (line >> 32),
+						 (uint32) line, LINE_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Joins a job's line, until the end of the transaction: is there an
+ * unfinished one before it?
  */
 bool
-nbm_job_follow_last(const NbmNewJob *job)
+nbm_job_join_line(const NbmNewJob *job)
 {
 	Datum		values[2] = {
 		Int64GetDatum(job->notebook_id), CStringGetTextDatum(job->kind)
 	};
 
+	lock_line(job->notebook_id, job->kind);
 	return nbm_query_run_latest(Q_JOB_LAST, values, NULL) > 0;
 }
 
@@ -176,28 +197,30 @@ promote(int64 notebook_id, const char *kind, int64 after, TimestampTz at)
 		Int64GetDatum(after), TimestampTzGetDatum(at)
 	};
 
+	lock_line(notebook_id, kind);
 	if (nbm_query_run_latest(Q_JOB_PROMOTE, values, NULL) > 0)
 		nbm_front_lower(read_place(0, 1));
 }
 
 /*
  * Wakes what time has made ready: retries whose time has come, and leases
- * that ran out, which are dead if it was their last attempt.
+ * that ran out, which are dead if it was their last attempt.  False where it
+ * was done a moment ago and is not done again.
  */
-static void
+static bool
 wake(TimestampTz at)
 {
 	NbmWakeWatch watch = nbm_wake_begin();
-	Datum		values[2] = {
-		TimestampTzGetDatum(at), TimestampTzGetDatum(watch.from)
-	};
+	Datum		values[1] = {TimestampTzGetDatum(at)};
 	SPITupleTable *woken;
 	uint64		rows;
 
+	if (watch.is_done)
+		return false;
 	if (run(Q_JOB_DUE, values, NULL) == 0)
 	{
-		nbm_wake_end(&watch, at);
-		return;
+		nbm_wake_end(&watch);
+		return true;
 	}
 	rows = run(Q_JOB_WAKE, values, NULL);
 	woken = SPI_tuptable;
@@ -211,6 +234,7 @@ wake(TimestampTz at)
 					TextDatumGetCString(nbm_query_column(row, 2, NULL)),
 					DatumGetInt64(nbm_query_column(row, 3, NULL)), at);
 	}
+	return true;
 }
 
 /* Reads a row of the last result of a claim. */
@@ -273,17 +297,19 @@ nbm_job_take(const NbmClaimer *claimer, int64 n, int *count)
 {
 	NbmFrontWatch watch;
 	NbmClaim   *claims;
+	bool		is_awake;
 	uint64		rows;
 
-	wake(claimer->at);
+	is_awake = wake(claimer->at);
 	watch = nbm_front_begin(claimer->kinds);
 	rows = hand_out(claimer, n, &watch.from);
-	if (rows < n && watch.is_known)
+	if (rows < n && (watch.is_known || !is_awake))
 	{
 		/* take no memory's word for it that there is no more */
 		nbm_front_forget();
 		if (rows == 0)
 		{
+			wake(claimer->at);
 			watch = nbm_front_begin(claimer->kinds);
 			rows = hand_out(claimer, n, &watch.from);
 		}
@@ -370,6 +396,29 @@ nbm_job_finish(const NbmJob *job, const char *state, TimestampTz at,
 	run(Q_JOB_FINISH, values, nulls);
 	if (job->is_first)
 		promote(job->notebook_id, job->kind, job->id, at);
+}
+
+/*
+ * Finishes a job of another kind than one given, without a result, if it is
+ * leased to whoever has this token; false where nothing was done.
+ */
+bool
+nbm_job_done(int64 id, const pg_uuid_t *token, const char *except_kind,
+			 TimestampTz at, Jsonb *usage)
+{
+	Datum		values[5] = {
+		Int64GetDatum(id), UUIDPGetDatum(token), TimestampTzGetDatum(at),
+		PointerGetDatum(usage), CStringGetTextDatum(except_kind)
+	};
+	char		nulls[] = "     ";
+
+	nulls[3] = null_flag(usage);
+	if (run(Q_JOB_DONE, values, nulls) == 0)
+		return false;
+	if (DatumGetBool(nbm_query_column(0, 3, NULL)))
+		promote(DatumGetInt64(nbm_query_column(0, 1, NULL)),
+				TextDatumGetCString(nbm_query_column(0, 2, NULL)), id, at);
+	return true;
 }
 
 /* Lets a job wait for another attempt, still the first of its line. */

@@ -66,7 +66,7 @@ typedef struct NbmClaimer
 
 extern Datum nbm_job_work(const NbmNewJob *job);
 extern int64 nbm_job_find_equal(const NbmNewJob *job, bool is_done);
-extern bool nbm_job_follow_last(const NbmNewJob *job);
+extern bool nbm_job_join_line(const NbmNewJob *job);
 extern int64 nbm_job_add(const NbmNewJob *job, bool is_first);
 extern int64 nbm_job_add_equal(const NbmNewJob *job, int64 equal_to);
 
@@ -78,6 +78,9 @@ extern void nbm_job_extend(const NbmJob *job, TimestampTz lease_until,
 extern void nbm_job_finish(const NbmJob *job, const char *state,
 						   TimestampTz at, Jsonb *usage,
 						   const NbmJobResult *result, const char *error);
+extern bool nbm_job_done(int64 id, const pg_uuid_t *token,
+						 const char *except_kind, TimestampTz at,
+						 Jsonb *usage);
 extern void nbm_job_retry(const NbmJob *job, TimestampTz at,
 						  TimestampTz run_after, const char *error);
 

@@ -141,7 +141,7 @@ nbm_jobs_submit(NbmNewJob *job, const int32 *version)
 		if (id != 0)
 			return id;
 	}
-	id = nbm_job_add(job, !nbm_job_follow_last(job));
+	id = nbm_job_add(job, !nbm_job_join_line(job));
 	Async_Notify(CHANNEL, job->kind);
 	return id;
 }
@@ -285,23 +285,29 @@ nbm_jobs_open(int64 id, const pg_uuid_t *token, TimestampTz at, NbmJob *job)
 /*
  * A worker's answer.  Where there are replies, they are taken in, and the
  * result is what became of them; errors of that are raised, and leave the job
- * as it was.
+ * as it was.  Raises what nbm_jobs_open() raises.
  */
 void
-nbm_jobs_complete(const NbmJob *job, const char *workflow_reply,
-				  const char *mapping_reply, Jsonb *usage,
-				  NbmJobResult *result)
+nbm_jobs_complete(int64 id, const pg_uuid_t *token,
+				  const char *workflow_reply, const char *mapping_reply,
+				  Jsonb *usage, NbmJobResult *result)
 {
+	TimestampTz at = GetCurrentTimestamp();
+	bool		is_empty = workflow_reply == NULL && mapping_reply == NULL;
+	NbmJob		job;
+
 	for (int i = 0; i < 4; i++)
 		result->nulls[i] = true;
 	if (usage != NULL && !JB_ROOT_IS_OBJECT(usage))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("usage must be an object")));
-	if (workflow_reply != NULL || mapping_reply != NULL ||
-		strcmp(job->kind, CONVERT) == 0)
-		nbm_job_accept(job, workflow_reply, mapping_reply, result);
-	nbm_job_finish(job, "done", GetCurrentTimestamp(), usage, result, NULL);
+	if (is_empty && nbm_job_done(id, token, CONVERT, at, usage))
+		return;
+	nbm_jobs_open(id, token, at, &job);
+	if (!is_empty || strcmp(job.kind, CONVERT) == 0)
+		nbm_job_accept(&job, workflow_reply, mapping_reply, result);
+	nbm_job_finish(&job, "done", GetCurrentTimestamp(), usage, result, NULL);
 }
 
 /*

@@ -12,7 +12,8 @@ extern NbmClaim *nbm_jobs_claim(const NbmClaimer *claimer, int64 n,
 								int *count);
 extern void nbm_jobs_open(int64 id, const pg_uuid_t *token, TimestampTz at,
 						  NbmJob *job);
-extern void nbm_jobs_complete(const NbmJob *job, const char *workflow_reply,
+extern void nbm_jobs_complete(int64 id, const pg_uuid_t *token,
+							  const char *workflow_reply,
 							  const char *mapping_reply, Jsonb *usage,
 							  NbmJobResult *result);
 extern const char *nbm_jobs_fail(const NbmJob *job, TimestampTz at,

@@ -22,27 +22,19 @@
 
 /* ---------------- at commit ---------------- */
 
-/* The items of one side that changed, for the search. */
-typedef struct Changed
+/* The items of one version that the search is given, in their order. */
+typedef struct Items
 {
+	const NbmLayout *layout;
+	bool	   *is_wanted;		/* by position */
+	const NbmChange **change;	/* by position; NULL: same type and source */
+	int		   *partner;		/* by position: of the same item in the other
+								 * version, -1: none */
+	int		   *place;			/* by position: index in items */
 	NbmMatchItem *items;
 	int32	   *keys;
 	int			count;
-} Changed;
-
-/* Adds the item at a position of a layout; returns its index. */
-static int
-add_changed(Changed *changed, const NbmKind *kind, const NbmLayout *layout,
-			int position, NbmBodies *bodies)
-{
-	NbmItem    *item = &layout->items[position];
-
-	nbm_describe_item(kind, item,
-					  &nbm_bodies_get(bodies, item->core)->root,
-					  &changed->items[changed->count]);
-	changed->keys[changed->count] = item->key;
-	return changed->count++;
-}
+} Items;
 
 /* Did type or source of an item change? */
 static bool
@@ -53,10 +45,10 @@ is_modified(const NbmChange *change)
 
 /*
  * Can anything have been split or merged?  For either something must have
- * come or gone, and something else have changed.  Asks for the bodies.
+ * come or gone, and something else have changed.
  */
 static bool
-want_changed(const NbmChange *changes, int count, NbmBodies *bodies)
+is_possible(const NbmChange *changes, int count)
 {
 	bool		modified = false;
 	bool		came_or_went = false;
@@ -67,22 +59,110 @@ want_changed(const NbmChange *changes, int count, NbmBodies *bodies)
 		came_or_went |= changes[i].name == NBM_INSERTED ||
 			changes[i].name == NBM_DELETED;
 	}
-	if (!modified || !came_or_went)
-		return false;
+	return modified && came_or_went;
+}
+
+/* Prepares one side, given the other version. */
+static void
+open_items(Items *items, const NbmLayout *layout, const NbmLayout *other)
+{
+	int			n = Max(layout->nitems, 1);
+	int32		max_key;
+	int		   *index = nbm_layout_index(other, &max_key);
+
+	items->layout = layout;
+	items->is_wanted = palloc0_array(bool, n);
+	items->change = palloc0_array(const NbmChange *, n);
+	items->partner = palloc_array(int, n);
+	items->place = palloc_array(int, n);
+	for (int i = 0; i < layout->nitems; i++)
+		items->partner[i] = layout->items[i].key <= max_key ?
+			index[layout->items[i].key] : -1;
+	pfree(index);
+}
+
+/* Wants the item at a position, if there is one, and the same item over there. */
+static void
+want_item(Items *items, Items *others, int position)
+{
+	if (position < 0 || position >= items->layout->nitems)
+		return;
+	items->is_wanted[position] = true;
+	if (items->partner[position] >= 0)
+		others->is_wanted[items->partner[position]] = true;
+}
+
+/*
+ * Wants the items that changed, came or went, and those beside the latter,
+ * which say between whom they stood; asks for the bodies of the former.
+ */
+static void
+want_items(Items *olds, Items *news, const NbmChange *changes, int count,
+		   NbmBodies *bodies)
+{
 	for (int i = 0; i < count; i++)
 	{
-		if (changes[i].name == NBM_DELETED || is_modified(&changes[i]))
-			nbm_bodies_want(bodies, changes[i].old_core);
-		if (changes[i].name == NBM_INSERTED || is_modified(&changes[i]))
-			nbm_bodies_want(bodies, changes[i].new_core);
+		const NbmChange *change = &changes[i];
+		bool		modified = is_modified(change);
+
+		if (modified || change->name == NBM_DELETED)
+		{
+			olds->change[change->old_position] = change;
+			nbm_bodies_want(bodies, change->old_core);
+			for (int side = -1; side <= 1; side++)
+				want_item(olds, news, change->old_position + side);
+		}
+		if (modified || change->name == NBM_INSERTED)
+		{
+			news->change[change->new_position] = change;
+			nbm_bodies_want(bodies, change->new_core);
+			for (int side = -1; side <= 1; side++)
+				want_item(news, olds, change->new_position + side);
+		}
 	}
-	return true;
+}
+
+/*
+ * Describes the items that are wanted.  Those that did not change need no
+ * text; they are equal to themselves.
+ */
+static void
+describe_items(Items *items, const NbmKind *kind, NbmBodies *bodies)
+{
+	int			n = 0;
+
+	for (int i = 0; i < items->layout->nitems; i++)
+		n += items->is_wanted[i];
+	items->items = palloc0_array(NbmMatchItem, Max(n, 1));
+	items->keys = palloc_array(int32, Max(n, 1));
+	for (int i = 0; i < items->layout->nitems; i++)
+	{
+		NbmMatchItem *described = &items->items[items->count];
+		NbmCandidate candidate = {&items->layout->items[i]};
+
+		if (!items->is_wanted[i])
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (items->change[i] != NULL)
+		{
+			candidate.core = &nbm_bodies_get(bodies,
+											 candidate.item->core)->root;
+			nbm_describe(kind, &candidate, described);
+		}
+		else
+		{
+			described->text = "";
+			described->content = candidate.item->key;
+		}
+		items->keys[items->count] = candidate.item->key;
+		items->place[i] = items->count++;
+	}
 }
 
 /* Descents as they are stored; NULL for none. */
 static Jsonb *
-write_descents(const NbmDescent *descents, int count, const Changed *olds,
-			   const Changed *news)
+write_descents(const NbmDescent *descents, int count, const Items *olds,
+			   const Items *news)
 {
 	NbmWriter	w;
 
@@ -117,33 +197,25 @@ nbm_lineage_find(const NbmStore *store, const NbmLayout *from,
 				 const NbmLayout *to, const NbmChange *changes, int count,
 				 NbmBodies *bodies)
 {
-	Changed		olds = {0};
-	Changed		news = {0};
+	Items		olds = {0};
+	Items		news = {0};
 	int		   *old_of_new;
 	NbmDescent *descents;
 	int			ndescents;
 
-	if (!want_changed(changes, count, bodies))
+	if (!is_possible(changes, count))
 		return NULL;
+	open_items(&olds, from, to);
+	open_items(&news, to, from);
+	want_items(&olds, &news, changes, count, bodies);
 	nbm_bodies_fetch(bodies, store);
-	olds.items = palloc0_array(NbmMatchItem, count);
-	olds.keys = palloc_array(int32, count);
-	news.items = palloc0_array(NbmMatchItem, count);
-	news.keys = palloc_array(int32, count);
-	old_of_new = palloc_array(int, count);
-	for (int i = 0; i < count; i++)
-	{
-		bool		modified = is_modified(&changes[i]);
-		int			old = -1;
-
-		CHECK_FOR_INTERRUPTS();
-		if (changes[i].name == NBM_DELETED || modified)
-			old = add_changed(&olds, store->kind, from,
-							  changes[i].old_position, bodies);
-		if (changes[i].name == NBM_INSERTED || modified)
-			old_of_new[add_changed(&news, store->kind, to,
-								   changes[i].new_position, bodies)] = old;
-	}
+	describe_items(&olds, store->kind, bodies);
+	describe_items(&news, store->kind, bodies);
+	old_of_new = palloc_array(int, Max(news.count, 1));
+	for (int i = 0; i < to->nitems; i++)
+		if (news.is_wanted[i])
+			old_of_new[news.place[i]] = news.partner[i] < 0 ? -1 :
+				olds.place[news.partner[i]];
 	descents = nbm_find_descents(olds.items, olds.count, news.items,
 								 news.count, old_of_new, &ndescents);
 	return write_descents(descents, ndescents, &olds, &news);
@@ -307,20 +379,29 @@ find_change(const Diff *diff, int32 key)
 	return found ? *found : NULL;
 }
 
-/*
- * Says of a change, NULL where it is not listed, what other item it is about.
- * An item that came or went has its name from that in any case; the other one
- * only where it would be called modified.
- */
+/* Says of an item that came or went where from, or where to. */
 static void
-tell(NbmChange *change, bool came_or_went, NbmChangeName name,
-	 const char *what, int32 other)
+tell_item(NbmChange *change, NbmChangeName name, int32 other)
 {
 	if (change == NULL)
 		return;
-	if (is_modified(change) || came_or_went)
-		change->name = name;
-	nbm_words_add(&change->detail, psprintf("%s %d", what, other));
+	change->name = name;
+	nbm_words_add(&change->detail,
+				  psprintf(name == NBM_SPLIT ? "from %d" : "into %d", other));
+}
+
+/* Says it of the other item, which is in both versions and has changed. */
+static void
+tell_other(NbmChange *change, NbmChangeName name, int32 item)
+{
+	if (change == NULL || change->old_position < 0 ||
+		change->new_position < 0 ||
+		(!is_modified(change) && change->name != NBM_SPLIT &&
+		 change->name != NBM_MERGED))
+		return;
+	change->name = name;
+	nbm_words_add(&change->detail,
+				  psprintf(name == NBM_SPLIT ? "into %d" : "with %d", item));
 }
 
 /* Tells of the items that came, or that went. */
@@ -341,10 +422,8 @@ tell_steps(const Diff *diff, const Steps *steps, bool came)
 			find_destination(diff, steps, key);
 		if (other == 0)
 			continue;
-		tell(find_change(diff, key), true, name, came ? "from" : "into",
-			 other);
-		tell(find_change(diff, other), false, name, came ? "into" : "with",
-			 key);
+		tell_item(find_change(diff, key), name, other);
+		tell_other(find_change(diff, other), name, key);
 	}
 }
 
@@ -357,6 +436,7 @@ nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
 				 const NbmLayout *from, const NbmLayout *to,
 				 NbmChange *changes, int count)
 {
+	bool		backwards = from_version > to_version;
 	Diff		diff;
 	int			nrows;
 	NbmDescentRow *rows;
@@ -367,7 +447,7 @@ nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
 							  Max(from_version, to_version), &nrows);
 	if (nrows == 0)
 		return;
-	sort_steps(rows, nrows, from_version > to_version, &came, &went);
+	sort_steps(rows, nrows, backwards, &came, &went);
 	diff.index[0] = nbm_layout_index(from, &diff.max_key[0]);
 	diff.index[1] = nbm_layout_index(to, &diff.max_key[1]);
 	diff.by_key = palloc_array(NbmChange *, Max(count, 1));
@@ -375,6 +455,7 @@ nbm_lineage_tell(const NbmStore *store, int32 from_version, int32 to_version,
 	for (int i = 0; i < count; i++)
 		diff.by_key[i] = &changes[i];
 	qsort(diff.by_key, count, sizeof(NbmChange *), change_cmp);
-	tell_steps(&diff, &came, true);
-	tell_steps(&diff, &went, false);
+	/* an item may be in both; what is told last names it, either way round */
+	tell_steps(&diff, backwards ? &went : &came, !backwards);
+	tell_steps(&diff, backwards ? &came : &went, backwards);
 }

@@ -12,6 +12,19 @@
 #ifndef NBM_MATCH_H
 #define NBM_MATCH_H
 
+/*
+ * A link of an item with another one of its document: of an operator with its
+ * neighbour.  The neighbour is one of the items that are matched, or an anchor:
+ * an item that is known to be the same in both documents.
+ */
+typedef struct NbmMatchLink
+{
+	int			neighbour;		/* its index among its side's items, or -1 */
+	int32		anchor;			/* else its key, or 0: it leads nowhere */
+	uint64		label;			/* hash of direction and ports, as seen from
+								 * here */
+} NbmMatchLink;
+
 /* What the matcher knows of one item. Strings are not owned and not NUL-terminated. */
 typedef struct NbmMatchItem
 {
@@ -25,11 +38,13 @@ typedef struct NbmMatchItem
 	uint32		type;			/* hash of the item's type */
 	const char *text;			/* the source */
 	int			text_len;
+	const NbmMatchLink *links;	/* in any order; not owned */
+	int			nlinks;			/* 0 for all items: their order tells more */
 } NbmMatchItem;
 
 extern void nbm_match(const NbmMatchItem *old_items, int nold,
 					  const NbmMatchItem *new_items, int nnew,
-					  int *old_of_new);
+					  const int *same_ids, int *old_of_new);
 extern double nbm_similarity(const char *a, int alen, const char *b, int blen);
 
 #endif							/* NBM_MATCH_H */

@@ -44,7 +44,7 @@ nbm_compare_items(NbmMatcher *m, int old, int new, int floor)
 		(int64) floor * (pa->nchars + pb->nchars))
 		return 0;
 	result = nbm_profile_compare(a->text, a->text_len, pa,
-							   b->text, b->text_len, pb);
+								 b->text, b->text_len, pb, floor);
 	result = (int) (result * factor / NBM_ONE);
 	return result >= floor ? result : 0;
 }
@@ -73,7 +73,7 @@ nbm_matcher_number_classes(NbmMatcher *m, Size field, int *classes[2])
 {
 	int			nold = m->side[NBM_OLD].nitems;
 	int			n = nold + m->side[NBM_NEW].nitems;
-	NbmEntry	   *keys = nbm_alloc(n, sizeof(NbmEntry));
+	NbmEntry   *keys = nbm_alloc(n, sizeof(NbmEntry));
 	int			nclasses = 0;
 
 	for (int i = 0; i < n; i++)
@@ -164,4 +164,20 @@ nbm_weigh_pair(NbmMatcher *m, int old, int new)
 								   differ ? NBM_SIMILAR_FAR : NBM_SIMILAR_NEAR);
 	similarity = (int) ((int64) similarity * similarity / NBM_ONE);
 	return (int) ((int64) similarity * similarity / NBM_ONE);
+}
+
+/*
+ * How many more old items than new ones each class of equal content has.  The
+ * caller owns the result.
+ */
+int *
+nbm_count_balance(const NbmMatcher *m)
+{
+	int		   *balance = nbm_alloc_ints(m->ncontents, 0);
+
+	for (int i = 0; i < m->side[NBM_OLD].nitems; i++)
+		balance[m->side[NBM_OLD].content[i]]++;
+	for (int i = 0; i < m->side[NBM_NEW].nitems; i++)
+		balance[m->side[NBM_NEW].content[i]]--;
+	return balance;
 }

@@ -25,14 +25,25 @@ typedef struct NbmSide
 	NbmProfile **profiles;		/* NULL until asked for */
 } NbmSide;
 
+/* Free pairs that could be the same wherever they stand. */
+typedef struct NbmRanking
+{
+	NbmEntries	pairs;			/* (difference, old and new item), sorted */
+	int		   *second[2];		/* by item: similarity of its second best
+								 * partner */
+	int			nitems[2];		/* free ones that were looked at */
+} NbmRanking;
+
 /* A matching in progress. */
 typedef struct NbmMatcher
 {
 	NbmSide		side[2];
 	int			ncontents;		/* number of classes */
 	int			ncores;
+	const int  *same_ids;		/* by kind: in items beside these; or NULL */
 	bool		trusted[2];		/* do items with different ids differ? by kind */
 	int64		work_left;		/* grams that may still be compared freely */
+	NbmRanking	ranking;		/* the last one that was made */
 } NbmMatcher;
 
 /* Free items between two links of the backbone. */
@@ -74,6 +85,7 @@ extern int	nbm_matcher_number_classes(NbmMatcher *m, Size field,
 									   int *classes[2]);
 extern const NbmProfile *nbm_matcher_profile(NbmSide *side, int item);
 extern int	nbm_compare_items(NbmMatcher *m, int old, int new, int floor);
+extern int *nbm_count_balance(const NbmMatcher *m);
 extern bool nbm_ids_differ(const NbmMatcher *m, int old, int new);
 extern int	nbm_weigh_pair(NbmMatcher *m, int old, int new);
 
@@ -87,10 +99,15 @@ extern void nbm_propose_place(const NbmGap *gap, NbmEntries *pairs);
 /* The steps, each in its file. */
 extern void nbm_match_ids(NbmMatcher *m, int kind);
 extern void nbm_match_unique(NbmMatcher *m, int *classes[2], int nclasses);
+extern void nbm_match_twins(NbmMatcher *m);
 extern void nbm_match_gaps(NbmMatcher *m);
 extern void nbm_match_neighbours(NbmMatcher *m);
 extern void nbm_match_between(NbmMatcher *m);
+extern bool nbm_has_links(const NbmMatcher *m);
+extern void nbm_match_links(NbmMatcher *m);
 extern void nbm_match_equal(NbmMatcher *m);
+extern void nbm_match_emptied(NbmMatcher *m);
+extern void nbm_match_blank(NbmMatcher *m);
 extern void nbm_match_similar(NbmMatcher *m, bool clear);
 
 #endif							/* NBM_MATCHER_H */

@@ -135,6 +135,13 @@ static const QueryText queries[QUERIES] =
 		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "$2",
 		2, {INT8OID, INT4OID}
 	},
+	[Q_VERSION_WORDS] = {
+		"SELECT v.created_at, v.author, v.message, h.name"
+		" FROM notebook_migrate.%1$s_version v"
+		" JOIN notebook_migrate.%1$s_head h ON h.%1$s_id" EQ "$1"
+		" WHERE v.%1$s_id" EQ "$1 AND v.version" EQ "$2",
+		2, {INT8OID, INT4OID}
+	},
 	[Q_EQUAL_VERSIONS] = {
 		"SELECT v.version FROM pg_catalog.unnest($3) AS a(version),"
 		" LATERAL (SELECT version, digest FROM notebook_migrate.%1$s_version"
@@ -301,7 +308,7 @@ static const QueryText queries[QUERIES] =
 	[Q_JOB_LAST] = {
 		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
 		" AND kind" EQ "$2 AND finished_at IS NULL"
-		" ORDER BY job_id DESC LIMIT 1 FOR KEY SHARE",
+		" ORDER BY job_id DESC LIMIT 1",
 		2, {INT8OID, TEXTOID}
 	},
 	[Q_JOB_ADD] = {
@@ -329,17 +336,17 @@ static const QueryText queries[QUERIES] =
 	},
 	[Q_JOB_DUE] = {
 		"SELECT true FROM " JOB " WHERE " JOB_IS_LEASED
-		" AND lease_until" LE "$1 AND lease_until" GE "$2"
+		" AND lease_until" LE "$1"
 		" UNION ALL SELECT true FROM " JOB " WHERE " JOB_IS_LATER
-		" AND run_after" LE "$1 AND run_after" GE "$2 LIMIT 1",
-		2, {TIMESTAMPTZOID, TIMESTAMPTZOID}
+		" AND run_after" LE "$1 LIMIT 1",
+		1, {TIMESTAMPTZOID}
 	},
 	[Q_JOB_WAKE] = {
 		"WITH l AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE " JOB_IS_LEASED " AND lease_until" LE "$1 AND lease_until" GE "$2"
+		" WHERE " JOB_IS_LEASED " AND lease_until" LE "$1"
 		" ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED),"
 		" w AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE " JOB_IS_LATER " AND run_after" LE "$1 AND run_after" GE "$2"
+		" WHERE " JOB_IS_LATER " AND run_after" LE "$1"
 		" ORDER BY run_after LIMIT 100 FOR UPDATE SKIP LOCKED),"
 		" c AS (SELECT * FROM l UNION ALL SELECT * FROM w)"
 		" UPDATE " JOB " j SET is_due = true, token = NULL, lease_until = NULL,"
@@ -352,7 +359,7 @@ static const QueryText queries[QUERIES] =
 		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
 		" RETURNING j.notebook_id, j.kind, j.job_id,"
 		" j.finished_at IS NOT NULL",
-		2, {TIMESTAMPTZOID, TIMESTAMPTZOID}
+		1, {TIMESTAMPTZOID}
 	},
 	[Q_JOB_CLAIM] = {
 		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
@@ -416,6 +423,16 @@ static const QueryText queries[QUERIES] =
 		" WHERE j.notebook_id" EQ "$1 AND j.job_id" EQ "$2",
 		10, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, JSONBOID, INT8OID,
 		INT4OID, INT8OID, TEXTARRAYOID, TEXTOID}
+	},
+	[Q_JOB_DONE] = {
+		/* the same where there is no result, with the check of the lease */
+		"UPDATE " JOB " SET state = 'done', finished_at = $3, token = NULL,"
+		" lease_until = NULL, usage = $4"
+		" WHERE job_id" EQ "$1 AND token" EQ "$2"
+		" AND " JOB_IS_LEASED " AND lease_until" GT "$3"
+		" AND kind OPERATOR(pg_catalog.<>) $5"
+		" RETURNING notebook_id, kind, is_first",
+		5, {INT8OID, UUIDOID, TIMESTAMPTZOID, JSONBOID, TEXTOID}
 	},
 	[Q_JOB_RETRY] = {
 		"UPDATE " JOB " j SET state = 'waiting', is_due = false, token = NULL,"

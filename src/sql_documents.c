@@ -12,6 +12,7 @@
 
 #include "args.h"
 #include "commit.h"
+#include "commit_merge.h"
 #include "compat.h"
 #include "edit.h"
 #include "names.h"
@@ -45,11 +46,65 @@ write_document(NbmCommit *work, Jsonb *content)
 	return nbm_commit_document(work, content, NULL);
 }
 
-/* notebook_commit(id, content, message, expected_version) -> version */
+/* What a commit does where the head is not the version it expects. */
+typedef enum OnConflict
+{
+	ON_CONFLICT_ERROR,
+	ON_CONFLICT_MERGE,
+	ON_CONFLICT_MARK
+} OnConflict;
+
+/* Reads on_conflict, which goes with expected_version before it. */
+static OnConflict
+arg_on_conflict(FunctionCallInfo fcinfo, int number)
+{
+	static const char *const names[] = {
+		[ON_CONFLICT_ERROR] = "error",
+		[ON_CONFLICT_MERGE] = "merge",
+		[ON_CONFLICT_MARK] = "mark",
+	};
+	char	   *name;
+	int			found = 0;
+
+	nbm_require_arg(fcinfo, number, "on_conflict");
+	name = nbm_arg_text(fcinfo, number);
+	while (found < lengthof(names) && strcmp(name, names[found]) != 0)
+		found++;
+	if (found == lengthof(names))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_conflict must be \"error\", \"merge\" or \"mark\", not \"%s\"",
+						name)));
+	if (found != ON_CONFLICT_ERROR && PG_ARGISNULL(number - 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_conflict \"%s\" needs an expected_version", name),
+				 errhint("It is the version that the content was made on.")));
+	return found;
+}
+
+/* notebook_commit(id, content, message, expected_version, on_conflict) */
 static Datum
 commit(FunctionCallInfo fcinfo, const NbmKind *kind)
 {
-	return write_version(fcinfo, kind, "content", write_document);
+	NbmStore	store = nbm_arg_store(fcinfo, kind, 0, false);
+	OnConflict	on_conflict;
+	Jsonb	   *content;
+	NbmCommit	work;
+	int32		version;
+	int			level;
+
+	nbm_require_arg(fcinfo, 1, "content");
+	on_conflict = arg_on_conflict(fcinfo, 4);
+	if (on_conflict == ON_CONFLICT_ERROR)
+		return write_version(fcinfo, kind, "content", write_document);
+	content = PG_GETARG_JSONB_P(1);
+	level = nbm_store_begin();
+	nbm_commit_begin(&work, &store, NULL, nbm_arg_text(fcinfo, 2));
+	version = nbm_commit_merged(&work, content, PG_GETARG_INT32(3),
+								on_conflict == ON_CONFLICT_MARK);
+	nbm_store_end(level);
+	PG_RETURN_INT32(version);
 }
 
 NBM_FOR_BOTH_KINDS(commit);

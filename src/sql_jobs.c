@@ -198,15 +198,13 @@ nbm_job_complete(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"job_id", "token"};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	NbmJobResult row;
-	NbmJob		job;
 	int			level;
 
 	require_args(fcinfo, names, lengthof(names));
 	InitMaterializedSRF(fcinfo, 0);
 	level = nbm_store_begin();
-	nbm_jobs_open(PG_GETARG_INT64(0), PG_GETARG_UUID_P(1),
-				  GetCurrentTimestamp(), &job);
-	nbm_jobs_complete(&job, nbm_arg_text(fcinfo, 2), nbm_arg_text(fcinfo, 3),
+	nbm_jobs_complete(PG_GETARG_INT64(0), PG_GETARG_UUID_P(1),
+					  nbm_arg_text(fcinfo, 2), nbm_arg_text(fcinfo, 3),
 					  PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4), &row);
 	tuplestore_putvalues(result->setResult, result->setDesc, row.values,
 						 row.nulls);

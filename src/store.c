@@ -341,6 +341,32 @@ nbm_store_version(const NbmStore *store, int32 version, NbmVersion *result)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* A text column of the first row as a C string; NULL for NULL. */
+static const char *
+text_column(int number)
+{
+	bool		is_null;
+	Datum		value = nbm_query_column(0, number, &is_null);
+
+	return is_null ? NULL : TextDatumGetCString(value);
+}
+
+/* Reads what people know a version by.  Raises 02000 where there is none. */
+void
+nbm_store_version_words(const NbmStore *store, int32 version,
+						NbmVersionWords *words)
+{
+	Datum		values[2] = {Int64GetDatum(store->id), Int32GetDatum(version)};
+
+	if (run(store, Q_VERSION_WORDS, values, NULL) == 0)
+		nbm_store_no_document(store);
+	words->created_at = DatumGetTimestampTz(nbm_query_column(0, 1, NULL));
+	words->author = TextDatumGetCString(nbm_query_column(0, 2, NULL));
+	words->message = text_column(3);
+	words->name = text_column(4);
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /*
  * Memory for walking along the versions: what is read of a version lives
  * until the second next one is read, and so does a keyframe.

@@ -41,6 +41,15 @@ typedef struct NbmVersion
 	NbmLayout	base;			/* the keyframe's layout */
 } NbmVersion;
 
+/* What people know a version by; strings of the context it was read in. */
+typedef struct NbmVersionWords
+{
+	TimestampTz created_at;
+	const char *author;
+	const char *message;		/* NULL: none */
+	const char *name;			/* of the document; NULL: none */
+} NbmVersionWords;
+
 /* A version as it is written. */
 typedef struct NbmNewVersion
 {
@@ -120,6 +129,8 @@ extern void nbm_store_equal_versions(const NbmStore *store, int32 version,
 									 bool *is_equal);
 extern void nbm_store_version(const NbmStore *store, int32 version,
 							  NbmVersion *result);
+extern void nbm_store_version_words(const NbmStore *store, int32 version,
+									NbmVersionWords *words);
 extern void nbm_store_each_version(const NbmStore *store,
 								   NbmVersionVisit visit, void *arg);
 extern void nbm_store_each_part(const NbmStore *store, NbmPartVisit visit,

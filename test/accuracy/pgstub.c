@@ -49,6 +49,15 @@ mul_size(Size s1, Size s2)
 	return s1 * s2;
 }
 
+/* The library's own sort. */
+#undef qsort
+void
+pg_qsort(void *base, size_t nel, size_t elsize,
+		 int (*cmp) (const void *, const void *))
+{
+	qsort(base, nel, elsize, cmp);
+}
+
 /* Any good hash will do. */
 uint64
 hash_bytes_extended(const unsigned char *k, int keylen, uint64 seed)

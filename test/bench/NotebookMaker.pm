@@ -4,7 +4,8 @@
 # By default 200 cells of nbformat 4.5 with ids and metadata.uuid, two thirds of
 # them code, 2 MB of JSON: half of it base64 images (random bytes, so that no
 # compression helps), the rest sources of 0.3 to 3 kB a cell and text, stream
-# and HTML outputs.  `small` makes cells of a few lines without outputs.
+# and HTML outputs.  `small` makes cells of a few lines without outputs, `source`
+# says of how many bytes these are.
 
 package NotebookMaker;
 
@@ -44,7 +45,7 @@ my @PROSE = (
 	'%w %w %w %w $\\alpha_{%n} = %f$ %w %w, %w %w %w %w.',
 	'',);
 
-# Options: seed, cells, small.
+# Options: seed, cells, small, source.
 sub new ($class, %option)
 {
 	my $self = bless { cells => 200, %option }, $class;
@@ -117,6 +118,32 @@ sub edit ($self, $i)
 sub edit_cell ($self, $position, $i)
 {
 	return $self->_replace_line($position, 0, $self->_new_line($i));
+}
+
+# Cuts a cell in two: the second part, a third of the lines, becomes a cell of
+# its own behind it, with new ids.
+sub split_cell ($self, $position)
+{
+	my $cell = $JSON->decode($self->{text}[$position]);
+	my $rest = $JSON->decode($self->{text}[$position]);
+	my $line = int @{ $cell->{source} } * 2 / 3;
+
+	$rest->{source} = [ splice $cell->{source}->@*, $line ];
+	$rest->{id}     = $self->_hex(8);
+	$rest->{metadata}{uuid} = join '-', map { $self->_hex($_) } 8, 4, 4, 4, 12;
+	$rest->{outputs} = [] if $rest->{outputs};
+	splice $self->{text}->@*, $position, 1, $JSON->encode($cell), $JSON->encode($rest);
+	return $self;
+}
+
+# Where the code cells with at least $lines lines stand in a document without edits.
+sub code_positions ($self, $lines)
+{
+	my $cell = $self->{cell};
+
+	return
+	  grep { $cell->[$_]{cell_type} eq 'code' && $cell->[$_]{source}->@* >= $lines }
+	  0 .. $cell->$#*;
 }
 
 # A Texera workflow whose operators op-0 … are a chain with some branches.
@@ -225,7 +252,7 @@ sub _lines ($self, $bytes, @patterns)
 sub _cell ($self, $position)
 {
 	my $code = $position * 37 % 100 < 65;
-	my $size = $self->{small} ? 200 : 300 + $self->_random(2_700);
+	my $size = $self->{small} ? $self->{source} // 200 : 300 + $self->_random(2_700);
 	my $uuid = join '-', map { $self->_hex($_) } 8, 4, 4, 4, 12;
 
 	return {
