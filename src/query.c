@@ -455,7 +455,10 @@ static const QueryText queries[QUERIES] =
 	},
 	[Q_JOB_ACCEPT] = {
 		"SELECT a.* FROM notebook_migrate.migration_accept($1, $2, $3, $4,"
-		" ($5 OPERATOR(pg_catalog.->>) 'workflow_id')::bigint,"
+		" coalesce(($5 OPERATOR(pg_catalog.->>) 'workflow_id')::bigint,"
+		" CASE WHEN $5 OPERATOR(pg_catalog.->>) 'scope'" EQ "'changed'"
+		" THEN (notebook_migrate.migration_prompt($1, $2, 'changed')"
+		" OPERATOR(pg_catalog.->>) 'workflow_id')::bigint END),"
 		" $5 OPERATOR(pg_catalog.->>) 'name',"
 		" coalesce(($5 OPERATOR(pg_catalog.->>) 'strict')::boolean, false)) AS a",
 		5, {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID}
