@@ -13,6 +13,8 @@
  *		edit, commit	making versions
  *		compare			what changed between versions
  *		identity		which key an item gets
+ *		jobs			the rules of the queue
+ *		job_store, job_front	its table, and where it begins
  *		verify			is everything as it was stored?
  *		recent			the document that this session saved last
  *		store, query	the tables
