@@ -42,7 +42,9 @@ SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypm
              AND a.attname ~ '^(notebook_id|workflow_id|version|parent_version|created_at|author|message|digest|cells|operators|inserted|deleted|modified|moved|outputs|metadata|relinked|layout|renamed)$'
         OR c.relname ~ '^(notebook|workflow)_part$'
         OR c.relname = 'mapping'
-             AND a.attname ~ '^(mapping_id|notebook_id|notebook_version|workflow_id|workflow_version|origin|author|created_at|content)$')
+             AND a.attname ~ '^(mapping_id|notebook_id|notebook_version|workflow_id|workflow_version|origin|author|created_at|content)$'
+        OR c.relname = 'migration_job'
+             AND a.attname ~ '^(job_id|notebook_id|version|kind|state|priority|attempt|max_attempts|created_at|run_after|lease_until|finished_at|worker|payload|progress|errors|usage|workflow_id|workflow_version|mapping_id|warnings)$')
  ORDER BY c.relname COLLATE "C", a.attname COLLATE "C";
 
 -- Settings, known as soon as the library is loaded.
