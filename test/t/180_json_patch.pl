@@ -298,4 +298,57 @@ foreach my $seed (@seed)
 	is(join(' ', map { $_->[0] } @wrong[ 0 .. ($#wrong > 2 ? 2 : $#wrong) ]), '', "seed $seed: the model reads them as the server does");
 }
 
+# The rows that an application stored with six saves of a workflow: each leads
+# from the state after a save to the one before, the first row to {}.
+SKIP:
+{
+	my $data = ($ENV{NBM_DATA} // '') . '/texera/version-chain_';
+	skip "no $data*", 3 if !-r "${data}workflow_version_rows.json";
+	my ($rows, $states) = map { quoted(slurp_file("$data$_.json")) } qw(workflow_version_rows states_after_each_save);
+	my $steps = "FROM (SELECT n, patch, state, lag(state, 1, '{}') OVER (ORDER BY n) AS before
+		FROM (SELECT n, patch -> 'content' AS patch FROM jsonb_array_elements($rows) WITH ORDINALITY AS r (patch, n)) AS r
+		JOIN jsonb_array_elements($states) WITH ORDINALITY AS s (state, n) USING (n)) AS step";
+	is(sql("SELECT string_agg(n::text, ' ' ORDER BY n) $steps WHERE json_patch(state, patch)::text = before::text"),
+		'1 2 3 4 5 6', 'stored patches lead to the states before');
+	is(sql("SELECT string_agg(n::text, ' ' ORDER BY n) $steps
+		WHERE json_patch(state, json_patch_diff(state, before))::text = before::text AND json_patch(before, json_patch_diff(before, state))::text = state::text"),
+		'1 2 3 4 5 6', 'and so do our own, both ways');
+	is(sql("SELECT coalesce(string_agg(format('%s: %s and %s bytes', n, octet_length(json_patch_diff(state, before)::text), octet_length(patch::text)), ', ' ORDER BY n), '')
+		$steps WHERE octet_length(json_patch_diff(state, before)::text) > octet_length(patch::text)"),
+		'', 'ours are not longer than the stored ones');
+}
+
+# One patch that is as long as a chain of many: what is replaced again and again
+# is let go of, so that a session does not grow with the number of operations.
+sql(q{CREATE TABLE public.long AS SELECT jsonb_build_object('code', '', 'list', (SELECT jsonb_agg(i) FROM generate_series(1, 1000) AS i)) AS target,
+	jsonb_agg(o ORDER BY i, n) AS patch, count(*) AS operations
+	FROM generate_series(1, 40000) AS i, LATERAL (VALUES (1, jsonb_build_object('op', 'replace', 'path', '/code', 'value', repeat('x', 500) || i)),
+		(2, '{"op": "move", "from": "/list/0", "path": "/list/-"}'), (3, '{"op": "copy", "from": "/list", "path": "/copy"}'), (4, jsonb_build_object('op', 'test', 'path', '/copy/999', 'value', (i - 1) % 1000 + 1))) AS v (n, o)});
+my $peak = q{(SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s+(\d+)')::int)};
+SKIP:
+{
+	skip 'no /proc', 2 if !-r '/proc/self/status';
+	my ($before, $right, $after) = map { $_->[0] } rows(qq{SELECT $peak FROM public.long WHERE length(patch::text) > 0;
+		SELECT json_patch(target, patch) = target || jsonb_build_object('code', repeat('x', 500) || 40000, 'copy', target -> 'list') FROM public.long;
+		SELECT $peak});
+	is($right, 't', '160,000 operations in one patch');
+	cmp_ok($after - $before, '<', 100_000, 'no more than 100 MB for them');
+}
+
+# What takes long can be cancelled, wherever it is.
+sql(q{CREATE TABLE public.big AS SELECT jsonb_agg(i ORDER BY i) AS numbers, jsonb_agg(i % 1000 ORDER BY -i) AS others,
+		jsonb_agg(jsonb_build_object('id', i, 'v', i) ORDER BY i) AS objects, jsonb_agg(jsonb_build_object('id', i, 'v', i % 2) ORDER BY md5(i::text)) AS mixed,
+		jsonb_agg(jsonb_build_object('op', 'move', 'from', '/' || i % 2 * 299000, 'path', '/' || (i + 1) % 2 * 299000)) AS moves FROM generate_series(1, 300000) AS i;
+	CREATE FUNCTION public.stopped(call text) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		EXECUTE format('SELECT count(%s) FROM public.big', call);
+		RETURN 'done';
+	EXCEPTION WHEN query_canceled THEN
+		RETURN CASE WHEN clock_timestamp() - statement_timestamp() < '2 s' THEN 'stopped' ELSE 'late' END;
+	END $$});
+foreach my $call ('json_patch_diff(numbers, others)', 'json_patch_diff(objects, mixed)', 'json_patch(numbers, moves)', 'json_patch_diff(moves, numbers)')
+{
+	is(sql(join '', map {"SET statement_timeout = $_; SELECT replace(stopped('$call'), 'done', 'stopped');"} 30, 100, 200, 400), join("\n", ('stopped') x 4), "$call can be cancelled");
+}
+
 done_testing();
