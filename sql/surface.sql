@@ -6,14 +6,14 @@
 SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid)
   FROM pg_proc p
  WHERE p.pronamespace = 'notebook_migrate'::regnamespace
-   AND p.proname ~ '^(notebook|workflow)_(commit|at|cells|operators|links|diff|edit|restore)$|^(cell|operator)_history$|^mapping_(put|at|links|unmapped|health)$|^store_verify$|^part_body$'
+   AND p.proname ~ '^(notebook|workflow)_(commit|at|cells|operators|links|diff|edit|restore)$|^(cell|operator)_history$|^mapping_(put|at|links|unmapped|health)$|^store_verify$|^part_body$|^json_patch(_diff)?$'
  ORDER BY p.proname COLLATE "C", pg_get_function_arguments(p.oid) COLLATE "C";
 
 -- How they may be called: s(table) or v(olatile), strict or not.
 SELECT p.proname || ' ' || p.provolatile::text || CASE WHEN p.proretset THEN ' set' ELSE '' END
   FROM pg_proc p
  WHERE p.pronamespace = 'notebook_migrate'::regnamespace
-   AND p.proname ~ '^(notebook|workflow)_(commit|at|cells|operators|links|diff|edit|restore)$|^(cell|operator)_history$|^mapping_(put|at|links|unmapped|health)$'
+   AND p.proname ~ '^(notebook|workflow)_(commit|at|cells|operators|links|diff|edit|restore)$|^(cell|operator)_history$|^mapping_(put|at|links|unmapped|health)$|^json_patch(_diff)?$'
  ORDER BY p.proname COLLATE "C", pg_get_function_arguments(p.oid) COLLATE "C";
 
 -- What writes is never run in a parallel worker.
