@@ -298,6 +298,36 @@ foreach my $seed (@seed)
 	is(join(' ', map { $_->[0] } @wrong[ 0 .. ($#wrong > 2 ? 2 : $#wrong) ]), '', "seed $seed: the model reads them as the server does");
 }
 
+# Patches are as short as they can be: of scalars the longest common list stays
+# where it is, of elements with identities the longest one that is in order.
+sub longest_common
+{
+	my ($a, $b) = @_;
+	my @row = (0) x (@$b + 1);
+	foreach my $x (@$a)
+	{
+		my @next = (0);
+		push @next, $x eq $b->[$_] ? $row[$_] + 1 : $row[ $_ + 1 ] > $next[$_] ? $row[ $_ + 1 ] : $next[$_] foreach 0 .. $#$b;
+		@row = @next;
+	}
+	return $row[-1];
+}
+sub objects { return '[' . join(',', map { qq({"id":$_}) } @_) . ']'; }
+srand($seed[0]);
+my @short;
+foreach my $n (1 .. 300)
+{
+	my @numbers = map { [ map { int rand 4 } 1 .. rand 14 ] } 1, 2;
+	my @ids = map { [ (shuffle(1 .. 12))[ 0 .. 3 + rand 8 ] ] } 1, 2;
+	push @short, "($n, 'numbers', " . join(', ', (map { "'[" . join(',', @$_) . "]'" } @numbers), @{ $numbers[0] } - longest_common(@numbers)) . ')';
+	my %in = map { $_ => 1 } @{ $ids[1] };
+	my @both = grep { $in{$_} } @{ $ids[0] };
+	push @short, "($n, 'ids', " . join(', ', (map { "'" . objects(@$_) . "'" } @ids), @both - longest_common(\@both, $ids[1])) . ')';
+}
+is(sql('SELECT n, a, b, expected, patch FROM (VALUES ' . join(",\n", @short) . ") AS v (n, kind, a, b, expected), LATERAL (SELECT json_patch_diff(a::jsonb, b::jsonb) AS patch) AS d
+	WHERE expected <> (SELECT count(*) FROM jsonb_array_elements(patch) AS o WHERE o ->> 'op' = ANY (CASE kind WHEN 'ids' THEN '{move}'::text[] ELSE '{remove,replace}' END)) ORDER BY n LIMIT 3"),
+	'', 'patches are the shortest');
+
 # The rows that an application stored with six saves of a workflow: each leads
 # from the state after a save to the one before, the first row to {}.
 SKIP:
