@@ -131,6 +131,13 @@ SELECT notebook_edit(4175, '[
 SELECT change, cell_key, old_position, new_position, detail FROM notebook_diff(4175, 5, 6);
 SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175, NULL);
 
+SELECT json_patch('{"name": "Clean", "operators": [{"operatorID": "A"}]}', '[
+  {"op": "test", "path": "/name", "value": "Clean"},
+  {"op": "add", "path": "/operators/-", "value": {"operatorID": "B"}},
+  {"op": "move", "from": "/operators/0", "path": "/operators/1"}]');
+SELECT o ->> 'op' AS op, o ->> 'path' AS path
+  FROM jsonb_array_elements(json_patch_diff(workflow_at(4175, 3), workflow_at(4175, 4))) AS o;
+
 SELECT * FROM store_verify('notebook', 4175);
 
 DELETE FROM notebook WHERE notebook_id = 4175;
