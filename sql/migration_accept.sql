@@ -99,6 +99,10 @@ SELECT * FROM migration_accept(4401, 1, :'odd_workflow', :'odd_mapping', strict 
 SELECT max(workflow_id) = :odd FROM workflow;
 SELECT workflow_id = :odd, workflow_version, warnings FROM migration_accept(4401, 1, :'workflow', :'mapping', :odd, strict => true);
 
+-- Several in one statement: each sees what the one before it made.
+SELECT workflow_version, warnings FROM generate_series(1, 3) AS i,
+  LATERAL migration_accept(4401, 1, format('{"code": {"more%s": "code %s"}, "edges": [["UDF1", "more1"]]}', i, i), format('{"more%s": ["imports"]}', i), :odd);
+SELECT * FROM pg_temp.brief(:odd);
 -- Lines count in the code cells one after the other; a range may span cells.
 SELECT workflow_id AS lined, warnings FROM migration_accept(4401, 1, '{"code": {"A": "a", "B": "b"}}', '{"A": [[1, 3]], "B": [[3, 5], {"cell": "load", "lines": [[1, 1]]}]}') \gset
 SELECT display_name, cell_id, l.lines, :'warnings' FROM mapping_links(4401, 1, :lined, NULL) AS l JOIN workflow_operators(:lined) USING (operator_key)
