@@ -80,6 +80,12 @@ SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}
 SELECT * FROM pg_temp.brief(:w);
 -- Equal code is the same operator, whatever it is called.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF1": "save it"}}', '{}', :w);
+-- A name that is another operator's, for cells that are not its own, with other code: a new operator.
+SELECT notebook_edit(4401, jsonb_build_array(jsonb_build_object('op', 'insert', 'value', sample.cell('data.tail()', 'tail'))));
+SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF3": "nothing but the end"}}', '{"UDF3": ["tail"]}', :w);
+SELECT * FROM pg_temp.brief(:w);
+-- Two operators display this name now, so that a prompt would call them by id, and a reply means neither.
+SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "edges": [["clean", "UDF3"]]}', '{}', :w);
 -- An edge that closes a cycle with links that stay is left out; so is one that names nothing.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "edges": [["UDF4", "clean"], ["UDF4", "Rows 2"]]}', '{}', :w);
 -- A new name; other members of the workflow stay.
