@@ -4,8 +4,8 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, JSON Patch, care, rights.  Notebook and workflow
--- tables are built alike; docs/data-model.md explains them.
+-- views, mapping functions, notebook to workflow, JSON Patch, care, rights.
+-- Notebook and workflow tables are built alike; docs/data-model.md explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -640,6 +640,31 @@ LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 20 SET search_path = pg_catalog,
 AS 'MODULE_PATHNAME', 'nbm_mapping_health';
 COMMENT ON FUNCTION notebook_migrate.mapping_health(bigint, bigint) IS
   'How the mappings stand for the newest versions of each mapped pair';
+
+-- ---------------------------------------------------------------------------
+-- Notebook to workflow
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.migration_prompt(notebook_id bigint, version int DEFAULT NULL, scope text DEFAULT 'all')
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_migration_prompt';
+COMMENT ON FUNCTION notebook_migrate.migration_prompt(bigint, int, text) IS
+  'What a language model is shown of a notebook: all cells, or with scope ''changed'' those that the mapping has not answered for';
+
+CREATE FUNCTION notebook_migrate.workflow_parse_reply(reply text)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_parse_reply';
+COMMENT ON FUNCTION notebook_migrate.workflow_parse_reply(text) IS
+  'What is found in a language model''s reply, and what is not sound in it; nothing is stored';
+
+CREATE FUNCTION notebook_migrate.migration_accept(notebook_id bigint, version int, workflow_reply text, mapping_reply text, workflow_id bigint DEFAULT NULL, name text DEFAULT NULL, strict boolean DEFAULT false)
+RETURNS TABLE(workflow_id bigint, workflow_version int, mapping_id bigint, warnings text[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_migration_accept';
+COMMENT ON FUNCTION notebook_migrate.migration_accept(bigint, int, text, text, bigint, text, boolean) IS
+  'Takes a language model''s replies in: a workflow, or a version of the one given, and its mapping';
 
 -- ---------------------------------------------------------------------------
 -- JSON Patch

@@ -131,6 +131,17 @@ SELECT notebook_edit(4175, '[
 SELECT change, cell_key, old_position, new_position, detail FROM notebook_diff(4175, 5, 6);
 SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175, NULL);
 
+SELECT c ->> 'id' AS cell, c ->> 'change' AS change, c -> 'operators' AS operators, c -> 'lines' AS lines
+  FROM jsonb_array_elements(migration_prompt(4175, scope => 'changed') -> 'cells') AS c;
+SELECT workflow_version, mapping_id, warnings FROM migration_accept(4175, NULL,
+  'One operator was enough: {"code": {"clean": "data = table.dropna()\ndata.plot()\nyield data"},
+     "edges": [["load", "clean"], ["clean", "export"]]}',
+  '{"clean": ["c3"]}', 4175);
+SELECT change, operator_key, detail FROM workflow_diff(4175, 5, 6);
+SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175, NULL);
+SELECT jsonb_pretty(workflow_parse_reply('So: {"code": {"UDF1": "a = 1", "UDF2": 2}, "edges": []}')) AS found;
+SELECT workflow_parse_reply('{"code": {"UDF1": "a = 1", "UDF2": 2}, "edges": [["UDF1", "UDF2"]') AS found;
+
 SELECT json_patch('{"name": "Clean", "operators": [{"operatorID": "A"}]}', '[
   {"op": "test", "path": "/name", "value": "Clean"},
   {"op": "add", "path": "/operators/-", "value": {"operatorID": "B"}},

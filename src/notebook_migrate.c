@@ -5,6 +5,10 @@
  * Rooms, and which way the arrows run:
  *
  *		sql_*, view		SQL entry points: arguments, results
+ *		accept, prompt	a language model's replies, and what it is shown
+ *		convert, adopt	a checked plan as a workflow
+ *		plan, reply		what the replies say, without a table
+ *		scope, script, flow	a version's changes, code, operators and links
  *		mapping			authored mappings, and answers for other pairs
  *		edit, commit	making versions
  *		compare			what changed between versions

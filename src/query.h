@@ -44,6 +44,7 @@ typedef enum NbmQuery
 	Q_MAPPINGS,
 	Q_MAPPING_CONTENT,
 	Q_MAPPED_PAIRS,
+	Q_NEAREST_WORKFLOW,
 	Q_IDS,
 	QUERIES
 } NbmQuery;
