@@ -188,7 +188,7 @@ nbm_store_delete(const NbmStore *store)
 	return run(store, Q_DELETE_HEAD, values, NULL) > 0;
 }
 
-/* Deletes the versions, parts and mappings of a document. */
+/* Deletes the versions, parts and mappings of a document; a notebook's jobs. */
 void
 nbm_store_delete_contents(const NbmStore *store)
 {
@@ -202,6 +202,8 @@ nbm_store_delete_contents(const NbmStore *store)
 		run(store, Q_DELETE_PARTS, values, NULL);
 		run(store, Q_DELETE_REMOVED, values, NULL);
 		run(store, Q_DELETE_MAPPINGS, values, NULL);
+		if (store->kind == &nbm_notebook)
+			run(store, Q_DELETE_JOBS, values, NULL);
 	}
 	PG_FINALLY();
 	{
