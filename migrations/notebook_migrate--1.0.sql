@@ -4,8 +4,9 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, notebook to workflow, jobs, care, rights.  Notebook
--- and workflow tables are built alike; docs/data-model.md explains them.
+-- views, mapping functions, notebook to workflow, jobs, JSON Patch, care,
+-- rights.  Notebook and workflow tables are built alike; docs/data-model.md
+-- explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -827,6 +828,24 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_t
 AS 'MODULE_PATHNAME', 'nbm_job_prune_sql';
 COMMENT ON FUNCTION notebook_migrate.job_prune(interval) IS
   'Deletes jobs that were finished longer ago; returns how many';
+
+-- ---------------------------------------------------------------------------
+-- JSON Patch
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.json_patch(target jsonb, patch jsonb)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_json_patch_sql';
+COMMENT ON FUNCTION notebook_migrate.json_patch(jsonb, jsonb) IS
+  'Applies a JSON Patch (RFC 6902) to a document';
+
+CREATE FUNCTION notebook_migrate.json_patch_diff("from" jsonb, "to" jsonb)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_json_patch_diff_sql';
+COMMENT ON FUNCTION notebook_migrate.json_patch_diff(jsonb, jsonb) IS
+  'The JSON Patch (RFC 6902) that makes one document of another';
 
 -- ---------------------------------------------------------------------------
 -- Care

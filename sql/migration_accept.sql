@@ -80,6 +80,12 @@ SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}
 SELECT * FROM pg_temp.brief(:w);
 -- Equal code is the same operator, whatever it is called.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF1": "save it"}}', '{}', :w);
+-- A name that is another operator's, for cells that are not its own, with other code: a new operator.
+SELECT notebook_edit(4401, jsonb_build_array(jsonb_build_object('op', 'insert', 'value', sample.cell('data.tail()', 'tail'))));
+SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF3": "nothing but the end"}}', '{"UDF3": ["tail"]}', :w);
+SELECT * FROM pg_temp.brief(:w);
+-- Two operators display this name now, so that a prompt would call them by id, and a reply means neither.
+SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "edges": [["clean", "UDF3"]]}', '{}', :w);
 -- An edge that closes a cycle with links that stay is left out; so is one that names nothing.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "edges": [["UDF4", "clean"], ["UDF4", "Rows 2"]]}', '{}', :w);
 -- A new name; other members of the workflow stay.
@@ -99,6 +105,10 @@ SELECT * FROM migration_accept(4401, 1, :'odd_workflow', :'odd_mapping', strict 
 SELECT max(workflow_id) = :odd FROM workflow;
 SELECT workflow_id = :odd, workflow_version, warnings FROM migration_accept(4401, 1, :'workflow', :'mapping', :odd, strict => true);
 
+-- Several in one statement: each sees what the one before it made.
+SELECT workflow_version, warnings FROM generate_series(1, 3) AS i,
+  LATERAL migration_accept(4401, 1, format('{"code": {"more%s": "code %s"}, "edges": [["UDF1", "more1"]]}', i, i), format('{"more%s": ["imports"]}', i), :odd);
+SELECT * FROM pg_temp.brief(:odd);
 -- Lines count in the code cells one after the other; a range may span cells.
 SELECT workflow_id AS lined, warnings FROM migration_accept(4401, 1, '{"code": {"A": "a", "B": "b"}}', '{"A": [[1, 3]], "B": [[3, 5], {"cell": "load", "lines": [[1, 1]]}]}') \gset
 SELECT display_name, cell_id, l.lines, :'warnings' FROM mapping_links(4401, 1, :lined, NULL) AS l JOIN workflow_operators(:lined) USING (operator_key)

@@ -142,6 +142,13 @@ SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175,
 SELECT jsonb_pretty(workflow_parse_reply('So: {"code": {"UDF1": "a = 1", "UDF2": 2}, "edges": []}')) AS found;
 SELECT workflow_parse_reply('{"code": {"UDF1": "a = 1", "UDF2": 2}, "edges": [["UDF1", "UDF2"]') AS found;
 
+SELECT json_patch('{"name": "Clean", "operators": [{"operatorID": "A"}]}', '[
+  {"op": "test", "path": "/name", "value": "Clean"},
+  {"op": "add", "path": "/operators/-", "value": {"operatorID": "B"}},
+  {"op": "move", "from": "/operators/0", "path": "/operators/1"}]');
+SELECT o ->> 'op' AS op, o ->> 'path' AS path
+  FROM jsonb_array_elements(json_patch_diff(workflow_at(4175, 3), workflow_at(4175, 4))) AS o;
+
 SELECT * FROM store_verify('notebook', 4175);
 
 DELETE FROM notebook WHERE notebook_id = 4175;

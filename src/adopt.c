@@ -13,8 +13,10 @@
  * not in the reply goes; one that never was, put in by hand, stays.
  *
  * In a part a UDF is called what the prompt called its operator.  Where it is
- * not, it is the operator that has one of its cells and similar code, or the
- * very code.  What matches nothing is new, and nothing goes.
+ * not, it is one that was asked about and has one of its cells and similar
+ * code, or any that has the very code.  An operator that was not asked about
+ * is meant by its name only if cells or code do not speak against it.  What
+ * matches nothing is new, and nothing goes.
  */
 #include "postgres.h"
 
@@ -178,12 +180,13 @@ candidate_cmp(const void *a, const void *b)
 }
 
 /*
- * Matches UDFs with operators that are linked to one of their cells and have
- * similar code, most similar first.
+ * Matches UDFs with operators that were asked about, are linked to one of
+ * their cells and have similar code, most similar first.
  */
 static void
 adopt_by_cells(const NbmPlan *plan, const NbmFlow *flow,
-			   const NbmScope *scope, NbmAdoption *adoption)
+			   const NbmScope *scope, const bool *is_asked,
+			   NbmAdoption *adoption)
 {
 	const NbmAnswer *answer = &scope->answer;
 	Candidate  *candidates = palloc_array(Candidate, 16);
@@ -202,8 +205,8 @@ adopt_by_cells(const NbmPlan *plan, const NbmFlow *flow,
 										   answer->links.items[j].op);
 
 			if (nbm_side_find(&answer->cells, answer->links.items[j].cell) !=
-				plan->links[i].cell || op < 0 || adoption->udfs[op] >= 0 ||
-				!flow->operators[op].is_udf)
+				plan->links[i].cell || op < 0 || !is_asked[op] ||
+				adoption->udfs[op] >= 0 || !flow->operators[op].is_udf)
 				continue;
 			if (count == room)
 			{
@@ -239,16 +242,38 @@ adopt_by_equal_code(const NbmPlan *plan, const NbmFlow *flow,
 	}
 }
 
-/* Which UDFs does the mapping reply give cells? */
-static bool *
-mapped_udfs(const NbmPlan *plan)
+/* Is an operator linked to a cell? */
+static bool
+has_cell(const NbmScope *scope, int op, int cell)
 {
-	bool	   *is_mapped = palloc0_array(bool, Max(plan->nudfs, 1));
+	const NbmAnswer *answer = &scope->answer;
+
+	for (int i = 0; i < answer->links.count; i++)
+		if (nbm_side_find(&answer->cells, answer->links.items[i].cell) == cell &&
+			nbm_side_find(&answer->operators, answer->links.items[i].op) == op)
+			return true;
+	return false;
+}
+
+/*
+ * Can a UDF be the operator of its name, by the cells that the mapping reply
+ * gives it?  So it can if that is none at all, or one of the operator's.
+ */
+static bool
+cells_agree(const NbmPlan *plan, const NbmScope *scope, int udf, int op)
+{
+	bool		is_mapped = false;
 
 	for (int i = 0; i < plan->nlinks; i++)
-		if (plan->links[i].node < plan->nudfs)
-			is_mapped[plan->links[i].node] = true;
-	return is_mapped;
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (plan->links[i].node != udf)
+			continue;
+		is_mapped = true;
+		if (has_cell(scope, op, plan->links[i].cell))
+			return true;
+	}
+	return !is_mapped;
 }
 
 /*
@@ -256,11 +281,10 @@ mapped_udfs(const NbmPlan *plan)
  * or, with any set, every other one that it can be.
  */
 static void
-adopt_by_name(const NbmPlan *plan, const NbmFlow *flow, const bool *is_asked,
-			  bool any, NbmAdoption *adoption)
+adopt_by_name(const NbmPlan *plan, const NbmFlow *flow,
+			  const NbmScope *scope, const bool *is_asked, bool any,
+			  NbmAdoption *adoption)
 {
-	bool	   *is_mapped = mapped_udfs(plan);
-
 	for (int i = 0; i < plan->nudfs; i++)
 	{
 		int			op;
@@ -272,7 +296,7 @@ adopt_by_name(const NbmPlan *plan, const NbmFlow *flow, const bool *is_asked,
 		if (op < 0 || !flow->operators[op].is_udf || adoption->udfs[op] >= 0)
 			continue;
 		if (is_asked[op] ||
-			(any && (!is_mapped[i] ||
+			(any && (cells_agree(plan, scope, i, op) ||
 					 similarity(plan, i, flow, op) >= SIMILAR_ALONE)))
 			adopt(adoption, i, op);
 	}
@@ -304,8 +328,8 @@ nbm_adopt(const NbmPlan *plan, const NbmFlow *flow, const NbmScope *scope,
 		return;
 	}
 	is_asked = asked_operators(flow, scope);
-	adopt_by_name(plan, flow, is_asked, false, adoption);
-	adopt_by_cells(plan, flow, scope, adoption);
+	adopt_by_name(plan, flow, scope, is_asked, false, adoption);
+	adopt_by_cells(plan, flow, scope, is_asked, adoption);
 	adopt_by_equal_code(plan, flow, adoption);
-	adopt_by_name(plan, flow, is_asked, true, adoption);
+	adopt_by_name(plan, flow, scope, is_asked, true, adoption);
 }

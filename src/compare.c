@@ -14,6 +14,7 @@
 
 #include "compare.h"
 #include "links.h"
+#include "longest_run.h"
 
 /* What is known of a comparison while it runs. */
 typedef struct Comparison
@@ -221,46 +222,29 @@ compare_operator(Comparison *c, const NbmItem *a, const NbmItem *b,
 	return modified || renamed || relinked || layout;
 }
 
-/*
- * Marks the items that are not in the longest run which kept its order:
- * patience sorting, O(n log n).
- */
+/* Marks the items that are not in the longest run which kept its order. */
 static void
 mark_moved(Comparison *c)
 {
 	int			n = c->to->nitems;
-	int		   *tails = palloc_array(int, Max(n, 1));
-	int		   *before = palloc_array(int, Max(n, 1));
-	int			length = 0;
-	int			at;
+	int		   *kept = palloc_array(int, Max(n, 1));	/* new indexes */
+	int		   *values = palloc_array(int, Max(n, 1));
+	bool	   *is_in = palloc_array(bool, Max(n, 1));
+	int			count = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		int			low = 0;
-		int			high = length;
-
-		c->is_moved[i] = c->old_of_new[i] >= 0;
 		if (c->old_of_new[i] < 0)
 			continue;
-		while (low < high)
-		{
-			int			middle = (low + high) / 2;
-
-			if (c->old_of_new[tails[middle]] < c->old_of_new[i])
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		before[i] = low > 0 ? tails[low - 1] : -1;
-		tails[low] = i;
-		length = Max(length, low + 1);
+		kept[count] = i;
+		values[count++] = c->old_of_new[i];
 	}
-	at = length > 0 ? tails[length - 1] : -1;
-	while (at >= 0)
-	{
-		c->is_moved[at] = false;
-		at = before[at];
-	}
+	nbm_longest_run(values, count, is_in);
+	for (int i = 0; i < count; i++)
+		c->is_moved[kept[i]] = !is_in[i];
+	pfree(kept);
+	pfree(values);
+	pfree(is_in);
 }
 
 /* Which item is which, by key; asks for the bodies that differ. */

@@ -387,12 +387,12 @@ count_other_ids(const NbmCandidates *side, int *counts)
 }
 
 /*
- * Which of the old candidates each new one is: its index, or -1, in the current
- * context.
+ * Which of the old candidates each new one is: its index, or -1.  The result
+ * is of the current context, where what the matcher needs is left, too.
  */
-static int *
-match_candidates(const NbmKind *kind, const NbmCandidates *olds,
-				 const NbmCandidates *news)
+int *
+nbm_pair_candidates(const NbmKind *kind, const NbmCandidates *olds,
+					const NbmCandidates *news)
 {
 	int		   *old_of_new = palloc_array(int, Max(news->nitems, 1));
 	int			same_ids[NBM_IDS];
@@ -417,7 +417,7 @@ void
 nbm_identify(const NbmStore *store, const NbmCandidates *olds,
 			 const NbmCandidates *news, int32 version, int32 *next_key)
 {
-	int		   *old_of_new = match_candidates(store->kind, olds, news);
+	int		   *old_of_new = nbm_pair_candidates(store->kind, olds, news);
 	const NbmLayout *parent = olds->layout;
 	bool		any_new = false;
 

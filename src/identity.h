@@ -30,6 +30,9 @@ typedef struct NbmCandidates
 
 extern void nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,
 						 NbmMatchItem *item);
+extern int *nbm_pair_candidates(const NbmKind *kind,
+								const NbmCandidates *olds,
+								const NbmCandidates *news);
 extern void nbm_identify(const NbmStore *store, const NbmCandidates *olds,
 						 const NbmCandidates *news, int32 version,
 						 int32 *next_key);

@@ -173,12 +173,18 @@ build_graph(Linker *l, int s)
 		graph->first[node] = Min(graph->first[node], graph->first[node + 1]);
 }
 
-/* Settles a pair of free items, unless its ids speak against it. */
+/*
+ * Settles a pair of free items.  Where their ids speak against it, their texts
+ * must be equal or very similar.
+ */
 static bool
 settle(Linker *l, int old, int new)
 {
 	if (l->m->side[NBM_OLD].partner[old] >= 0 ||
-		l->m->side[NBM_NEW].partner[new] >= 0 || nbm_ids_differ(l->m, old, new))
+		l->m->side[NBM_NEW].partner[new] >= 0)
+		return false;
+	if (nbm_ids_differ(l->m, old, new) && !nbm_equal_content(l->m, old, new) &&
+		nbm_compare_items(l->m, old, new, NBM_SIMILAR_FAR) == 0)
 		return false;
 	nbm_link(l->m, old, new);
 	nbm_entries_add(&l->settled, old, new);

@@ -9,6 +9,8 @@
 
 #define TINY			24		/* characters */
 #define SIMILAR_BETWEEN 300		/* needed alone between two linked pairs */
+#define OF_NEIGHBOUR	6500	/* share of a text that makes it a part */
+#define LEAST_OF_NEIGHBOUR	10	/* and how many characters it must have */
 #define SIMILAR_RETYPED 2000	/* the same where types differ */
 
 #define BEFORE			0
@@ -261,6 +263,40 @@ is_tiny(NbmSide *side, int item)
 }
 
 /*
+ * Is a text, for the most part, what the other side of a neighbour has and this
+ * side of it has not?
+ */
+static bool
+is_of_neighbour(NbmMatcher *m, int s, int item, int neighbour)
+{
+	NbmSide    *side = &m->side[s];
+	NbmSide    *other = &m->side[1 - s];
+	const NbmProfile *profile = nbm_matcher_profile(side, item);
+	int			there;
+
+	if (neighbour < 0 || neighbour >= side->nitems)
+		return false;
+	there = side->partner[neighbour];
+	return there >= 0 && side->content[neighbour] != other->content[there] &&
+		profile->nchars >= LEAST_OF_NEIGHBOUR &&
+		nbm_profile_share(profile, nbm_matcher_profile(other, there)) >= OF_NEIGHBOUR &&
+		nbm_profile_share(profile, nbm_matcher_profile(side, neighbour)) < OF_NEIGHBOUR;
+}
+
+/*
+ * Was the old item joined with a neighbour, or the new one cut off one?  Then
+ * one is gone and the other one new, wherever they stand.
+ */
+static bool
+is_joined_or_cut(NbmMatcher *m, int old, int new)
+{
+	return is_of_neighbour(m, NBM_OLD, old, old - 1) ||
+		is_of_neighbour(m, NBM_OLD, old, old + 1) ||
+		is_of_neighbour(m, NBM_NEW, new, new - 1) ||
+		is_of_neighbour(m, NBM_NEW, new, new + 1);
+}
+
+/*
  * Links a free old item that stands between the same neighbours as the free new
  * items first to end - 1.  Where there is only one of them, and it has the
  * least bit of the old text, that was rewritten.
@@ -279,7 +315,7 @@ match_row(NbmMatcher *m, int old, int first, int end)
 							  retyped ? SIMILAR_RETYPED : SIMILAR_BETWEEN) > 0 ||
 			(!retyped && is_tiny(&m->side[NBM_OLD], old) &&
 			 is_tiny(&m->side[NBM_NEW], first)))
-			new = first;
+			new = is_joined_or_cut(m, old, first) ? -1 : first;
 	}
 	if (new >= 0)
 		nbm_link(m, old, new);

@@ -15,9 +15,9 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/json.h"
 
 #include "merge_values.h"
+#include "paths.h"
 
 /* Starts walking through the members of three values; no object, no members. */
 void
@@ -109,22 +109,6 @@ nbm_merge_resolve(const JsonbValue *const *values, const JsonbValue **result)
 	return same_value(values[NBM_BASE], values[NBM_OURS]);
 }
 
-/* Adds a name to a JSON path, quoted where it is no plain identifier. */
-static void
-append_name(StringInfo buf, NbmText name)
-{
-	bool		plain = name.len > 0 && !isdigit((unsigned char) name.str[0]);
-
-	for (int i = 0; i < name.len; i++)
-		plain &= isascii((unsigned char) name.str[i]) &&
-			(isalnum((unsigned char) name.str[i]) || name.str[i] == '_');
-	appendStringInfoChar(buf, '.');
-	if (plain)
-		appendBinaryStringInfo(buf, name.str, name.len);
-	else
-		escape_json(buf, pnstrdup(name.str, name.len));
-}
-
 /* Adds the names of a place, outermost first, to a JSON path. */
 static void
 append_path(StringInfo buf, const NbmMergePath *path)
@@ -133,7 +117,7 @@ append_path(StringInfo buf, const NbmMergePath *path)
 	if (path == NULL)
 		return;
 	append_path(buf, path->up);
-	append_name(buf, path->name);
+	nbm_path_append(buf, path->name);
 }
 
 /* The JSON path of a place, newly allocated. */

@@ -251,6 +251,28 @@ compare_grams(const NbmProfile *a, const NbmProfile *b, int *contained)
 }
 
 /*
+ * Which part of a text's grams another one has, from 0 to NBM_ONE.  Of sketches
+ * only the range of hashes that both cover is compared.
+ */
+int
+nbm_profile_share(const NbmProfile *part, const NbmProfile *whole)
+{
+	uint32		limit = whole->cut ? whole->grams[whole->ngrams - 1] :
+		PG_UINT32_MAX;
+	int			compared = 0;
+	int			common = 0;
+
+	for (int j = 0; compared < part->ngrams && part->grams[compared] <= limit;
+		 compared++)
+	{
+		while (j < whole->ngrams && whole->grams[j] < part->grams[compared])
+			j++;
+		common += j < whole->ngrams && whole->grams[j] == part->grams[compared];
+	}
+	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
+}
+
+/*
  * Which part of two short texts is a common beginning or end, from 0 to
  * NBM_ONE; 0 for long texts, whose grams are enough.
  */

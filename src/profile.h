@@ -31,6 +31,7 @@ nbm_is_space(unsigned char c)
 }
 
 extern NbmProfile *nbm_profile_make(const char *str, int len);
+extern int	nbm_profile_share(const NbmProfile *part, const NbmProfile *whole);
 extern int	nbm_profile_compare(const char *a, int alen, const NbmProfile *pa,
 								const char *b, int blen, const NbmProfile *pb,
 								int floor);

@@ -64,7 +64,7 @@ open_workflow(Prompt *p)
 {
 	int64		workflow_id;
 
-	if (!nbm_scope_workflow(p->notebook->id, p->version, &workflow_id))
+	if (!nbm_store_nearest_workflow(p->notebook->id, p->version, &workflow_id))
 		return;
 	p->has_workflow = true;
 	nbm_scope_open(&p->scope, p->notebook->id, p->version, workflow_id);

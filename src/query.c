@@ -270,6 +270,16 @@ static const QueryText queries[QUERIES] =
 		" AND ($2 IS NULL OR m.workflow_id" EQ "$2) ORDER BY 1, 2",
 		2, {INT8OID, INT8OID}
 	},
+	[Q_NEAREST_WORKFLOW] = {
+		"SELECT m.workflow_id FROM notebook_migrate.mapping m"
+		" JOIN notebook_migrate.workflow_head w"
+		" ON w.workflow_id" EQ "m.workflow_id"
+		" WHERE m.notebook_id" EQ "$1"
+		" ORDER BY m.notebook_version OPERATOR(pg_catalog.>) $2,"
+		" pg_catalog.abs(m.notebook_version OPERATOR(pg_catalog.-) $2),"
+		" m.mapping_id DESC LIMIT 1",
+		2, {INT8OID, INT4OID}
+	},
 	[Q_IDS] = {
 		"SELECT %1$s_id FROM notebook_migrate.%1$s_head"
 		" WHERE $1 IS NULL OR %1$s_id" EQ "$1 ORDER BY 1",

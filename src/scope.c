@@ -13,42 +13,6 @@
 
 #include "scope.h"
 
-/*
- * Finds the workflow that a notebook was converted into: the one whose
- * mapping was stated for the nearest version, earlier ones before later ones,
- * the newest on a tie.  False where there is none.
- */
-bool
-nbm_scope_workflow(int64 notebook_id, int32 version, int64 *workflow_id)
-{
-	int			npairs;
-	NbmMappedPair *pairs = nbm_store_mapped_pairs(&notebook_id, NULL, &npairs);
-	int64		best_distance = PG_INT64_MAX;
-	int64		best_mapping = 0;
-
-	for (int i = 0; i < npairs; i++)
-	{
-		int			count;
-		NbmMappingRow *rows = nbm_store_mappings(notebook_id,
-												 pairs[i].workflow_id, &count);
-
-		for (int j = 0; j < count; j++)
-		{
-			int64		distance = (int64) version - rows[j].notebook_version;
-
-			if (distance < 0)
-				distance = PG_INT32_MAX - distance;
-			if (distance > best_distance ||
-				(distance == best_distance && rows[j].mapping_id < best_mapping))
-				continue;
-			best_distance = distance;
-			best_mapping = rows[j].mapping_id;
-			*workflow_id = pairs[i].workflow_id;
-		}
-	}
-	return best_distance < PG_INT64_MAX;
-}
-
 /* Says of each cell what happened to it since the mapping was stated. */
 static void
 find_changes(NbmScope *scope)

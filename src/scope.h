@@ -15,8 +15,6 @@ typedef struct NbmScope
 	const char **changes;		/* by cell: new, changed, or NULL */
 } NbmScope;
 
-extern bool nbm_scope_workflow(int64 notebook_id, int32 version,
-							   int64 *workflow_id);
 extern void nbm_scope_open(NbmScope *scope, int64 notebook_id, int32 version,
 						   int64 workflow_id);
 

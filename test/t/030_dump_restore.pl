@@ -31,6 +31,10 @@ DELETE FROM notebook WHERE notebook_id = 4;
 INSERT INTO workflow (name, content) VALUES ('w1', '{"operators": [{"operatorID": "A"}, {"operatorID": "B"}], "links": []}'), ('w2', '{"operators": []}');
 SELECT workflow_commit(1, '{"operators": [{"operatorID": "B"}, {"operatorID": "A", "operatorType": "T"}], "links": []}');
 SELECT mapping_put(3, 1, 1, 1, '{"links": [{"cell": 1, "operator": "A", "lines": [[1, 1]]}, {"cell": 2, "operator": "B"}]}');
+SELECT job_submit(1, kind => 'note', payload => jsonb_build_object('i', i)) FROM generate_series(1, 3) AS i;
+SELECT job_submit(2, kind => 'note');
+SELECT job_fail(job_id, token, 'because') FROM job_claim('w');
+SELECT job_complete(job_id, token, NULL, NULL, '{"tokens": 5}') FROM job_claim('w');
 SQL
 
 # Everything that can be asked of the store, as one text.
@@ -46,6 +50,7 @@ SELECT 'wat', workflow_id, version, workflow_at(workflow_id, version) FROM workf
 SELECT 'operators', o.* FROM workflow_version AS v, workflow_operators(v.workflow_id, v.version) AS o ORDER BY v.workflow_id, v.version, o.position;
 SELECT 'mapping', m.* FROM mapping AS m ORDER BY mapping_id;
 SELECT 'links', l.* FROM mapping_links(3, NULL, 1, NULL) AS l ORDER BY cell_key;
+SELECT 'job', j.* FROM migration_job AS j ORDER BY job_id;
 SELECT 'problem', p.* FROM store_verify(NULL, NULL) AS p;
 SQL
 my $before = $node->safe_psql('origin', $everything);
