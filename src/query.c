@@ -400,11 +400,10 @@ static const QueryText queries[QUERIES] =
 		" (SELECT notebook_id, " JOB_ORDER " FROM " JOB " WHERE " JOB_IS_NEXT
 		" AND kind" EQ "w.k AND " JOB_FROM("$5", "$6", "$7")
 		" ORDER BY " JOB_ORDER " LIMIT $9) f ORDER BY " JOB_ORDER ") AS o"
-		" JOIN " JOB " l ON l.notebook_id" EQ "o.notebook_id"
-		" AND l.job_id" EQ "o.job_id AND l.is_first AND l.is_due"
-		" AND l.state" EQ "'waiting'"
-		" ORDER BY o.rank, o.run_after, o.job_id LIMIT $3"
-		" FOR NO KEY UPDATE OF l SKIP LOCKED),"
+		", LATERAL (SELECT notebook_id, job_id FROM " JOB
+		" WHERE notebook_id" EQ "o.notebook_id AND job_id" EQ "o.job_id"
+		" AND coalesce(is_first AND is_due, false) AND state" EQ "'waiting'"
+		" FOR NO KEY UPDATE SKIP LOCKED) AS l LIMIT $3),"
 		" u AS (" JOB_HAND_OUT " FROM c"
 		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
 		JOB_HANDED ")"
@@ -435,11 +434,10 @@ static const QueryText queries[QUERIES] =
 		INT4OID, INT8OID, TEXTARRAYOID, TEXTOID}
 	},
 	[Q_JOB_DONE] = {
-		/* the same where there is no result, with the check of the lease */
+		/* the same without a result, if it is leased: else it has no token */
 		"UPDATE " JOB " SET state = 'done', finished_at = $3, token = NULL,"
 		" lease_until = NULL, usage = $4"
-		" WHERE job_id" EQ "$1 AND token" EQ "$2"
-		" AND " JOB_IS_LEASED " AND lease_until" GT "$3"
+		" WHERE job_id" EQ "$1 AND token" EQ "$2 AND lease_until" GT "$3"
 		" AND kind OPERATOR(pg_catalog.<>) $5"
 		" RETURNING notebook_id, kind, is_first",
 		5, {INT8OID, UUIDOID, TIMESTAMPTZOID, JSONBOID, TEXTOID}

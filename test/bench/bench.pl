@@ -42,6 +42,7 @@ use lib $FindBin::Bin;
 use BenchFigures;
 use BenchServer;
 use ChangeMeasures;
+use JobMeasures;
 use PatchMeasures;
 use StoreMeasures;
 
@@ -64,6 +65,7 @@ my @MEASURES = (
 	[ lines   => \&measure_lines ],
 	[ merge   => \&measure_merge ],
 	[ patch   => \&measure_patch ],
+	[ jobs    => \&measure_jobs ],
 	[ floor   => \&measure_floors ],
 	[ history => \&measure_histories ],);
 
