@@ -44,7 +44,8 @@ typedef struct NbmJob
 /* What came of a job; NULLs are SQL's. */
 typedef struct NbmJobResult
 {
-	Datum		values[4];		/* workflow_id, its version, mapping_id, warnings */
+	Datum		values[4];		/* workflow_id, its version, mapping_id,
+								 * warnings */
 	bool		nulls[4];
 } NbmJobResult;
 

@@ -93,7 +93,7 @@ read_payload(Jsonb *payload)
 	if ((value = member(payload, "workflow_id", &space)) != NULL)
 	{
 		Datum		number = value->type == jbvNumeric ?
-			NumericGetDatum(value->val.numeric) : (Datum) 0;
+		NumericGetDatum(value->val.numeric) : (Datum) 0;
 
 		if (number == 0 || DatumGetInt32(DirectFunctionCall1(numeric_scale,
 															 number)) != 0)
