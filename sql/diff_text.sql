@@ -114,6 +114,15 @@ SELECT DISTINCT regexp_replace(l, '\d', '9', 'g') FROM regexp_split_to_table(wor
 RESET TIME ZONE;
 SET DateStyle = 'ISO';
 
+-- An output of very many forms: some are named, the others are counted.
+INSERT INTO notebook (notebook_id, content) VALUES (2390, sample.notebook(sample.cell('x', 'a')));
+SELECT notebook_commit(2390, sample.notebook(sample.cell('x', 'a', outputs => jsonb_build_array(jsonb_build_object('output_type', 'display_data',
+  'data', (SELECT jsonb_object_agg('form/' || i, 'abc') FROM generate_series(1, 9) AS i))))));
+SELECT pg_temp.shown(notebook_diff_text(2390, 1, 2));
+-- A string that is escaped piece by piece is the same string.
+SELECT notebook_commit(2390, sample.notebook(sample.cell('x', 'a')) || jsonb_build_object('note', repeat('"é\x', 600000)));
+SELECT l FROM regexp_split_to_table(notebook_diff_text(2390, 1, 3), '\n') AS l WHERE l ~ '^note';
+
 -- What is not there.
 \set VERBOSITY sqlstate
 SELECT notebook_diff_text(2399, 1, 1);

@@ -28,6 +28,8 @@ nbm_longest_run(const int *values, int count, bool *is_in)
 		int			low = 0;
 		int			high = length;
 
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		is_in[i] = false;
 		while (low < high)
 		{
@@ -42,7 +44,6 @@ nbm_longest_run(const int *values, int count, bool *is_in)
 		tails[low] = i;
 		length = Max(length, low + 1);
 	}
-	CHECK_FOR_INTERRUPTS();
 	at = length > 0 ? tails[length - 1] : -1;
 	while (at >= 0)
 	{

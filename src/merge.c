@@ -147,6 +147,7 @@ check_formats(const Merge *merge)
 	const NbmDocument *docs = merge->docs;
 	int			ours = nbformat_of(&docs[NBM_OURS]);
 	int			theirs = nbformat_of(&docs[NBM_THEIRS]);
+	JsonbValue	value;
 
 	if (merge->kind == &nbm_workflow)
 		return;
@@ -156,6 +157,14 @@ check_formats(const Merge *merge)
 				 errmsg("notebooks of nbformat %d and %d cannot be merged",
 						ours, theirs),
 				 errhint("Convert one of them to the other's nbformat first.")));
+	/* else the result could have neither, or another number of worksheets */
+	if (nbm_get(docs[NBM_OURS].root, merge->kind->items, &value) !=
+		nbm_get(docs[NBM_THEIRS].root, merge->kind->items, &value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("notebooks with and without worksheets cannot be merged"),
+				 errdetail("Only one of ours and theirs has $.%s.",
+						   merge->kind->items)));
 	if (docs[NBM_OURS].nruns != docs[NBM_BASE].nruns ||
 		docs[NBM_OURS].nruns != docs[NBM_THEIRS].nruns)
 		ereport(ERROR,
@@ -231,7 +240,7 @@ typedef struct Changed
 {
 	uint64		hash;			/* of its value */
 	int			index;
-} Changed;
+}			Changed;
 
 /* qsort comparator, by hash. */
 static int
@@ -790,7 +799,7 @@ add_envelope_conflicts(const Merge *merge, NbmMergeResult *result)
 {
 	int			count = merge->items.count + merge->envelope.count;
 
-	result->conflicts = palloc_array(NbmConflict, Max(count, 1));
+	result->conflicts = nbm_new_array(NbmConflict, count);
 	result->nconflicts = count;
 	if (merge->items.count > 0)
 		memcpy(result->conflicts, merge->items.conflicts,
@@ -804,8 +813,9 @@ add_envelope_conflicts(const Merge *merge, NbmMergeResult *result)
 /*
  * Merges three documents.  The result is new, or one of them where the others
  * have no change to add to it.  Raises what nbm_document_open() and
- * nbm_item_split() do, 22023 for notebooks of different nbformat or with
- * different numbers of worksheets, 54000 where the result is too large.
+ * nbm_item_split() do, 22023 for notebooks of different nbformat, one with
+ * worksheets and one without, or with different numbers of them, 54000 where
+ * the result is too large.
  */
 NbmMergeResult
 nbm_merge_documents(const NbmKind *kind, const NbmMergeInput *input,

@@ -171,8 +171,10 @@ nbm_merge_lines(const NbmLines *texts)
 	for (int s = NBM_OURS; s <= NBM_THEIRS; s++)
 		hunks[s] = nbm_lines_diff(&texts[NBM_BASE], &texts[s], &counts[s]);
 	/* a hunk makes four pieces at most: equal lines, head, conflict, tail */
-	merge->pieces = palloc_array(NbmMergePiece, 4 *
-								 (counts[NBM_OURS] + counts[NBM_THEIRS]) + 1);
+	merge->pieces = palloc_extended(mul_size(sizeof(NbmMergePiece), 4 *
+											 ((Size) counts[NBM_OURS] +
+											  counts[NBM_THEIRS]) + 1),
+									MCXT_ALLOC_HUGE);
 	while (region.end[NBM_OURS] < counts[NBM_OURS] ||
 		   region.end[NBM_THEIRS] < counts[NBM_THEIRS])
 	{
@@ -249,6 +251,7 @@ nbm_merge_lines_text(NbmLineMerge *merge, NbmTaken taken, int *len)
 		NbmMergePiece *piece = &merge->pieces[i];
 		NbmMergeSide from = piece->from;
 
+		CHECK_FOR_INTERRUPTS();
 		piece->result_line = count;
 		if (piece->is_conflict && taken == NBM_TAKEN_MARKED)
 		{

@@ -99,6 +99,17 @@ nbm_operators_find(const NbmMergeOperators *operators, NbmMergeSide side,
 	return found == NULL ? -1 : found->item;
 }
 
+/* Keeps the key that was put together in a buffer, which is used again. */
+static void
+set_key(KeyedPart *part, const StringInfoData *key)
+{
+	char	   *str = palloc_extended(Max(key->len, 1), MCXT_ALLOC_HUGE);
+
+	memcpy(str, key->data, key->len);
+	part->key.str = str;
+	part->key.len = key->len;
+}
+
 /* Adds a text, its length before it, to a key. */
 static void
 append_text(StringInfo key, NbmText name)
@@ -141,26 +152,28 @@ append_end(StringInfo key, const NbmMergeOperators *operators,
 	return true;
 }
 
-/* Says what makes a link the same: what it joins, or else its bytes. */
+/*
+ * Says what makes a link the same: what it joins, or else its bytes.  key is
+ * a buffer to work in.
+ */
 static void
-set_link_key(KeyedPart *part, const NbmMergeOperators *operators)
+set_link_key(KeyedPart *part, const NbmMergeOperators *operators,
+			 StringInfo key)
 {
-	StringInfoData key;
-
-	initStringInfo(&key);
+	resetStringInfo(key);
 	part->ends[0] = part->ends[1] = -1;
-	if (!append_end(&key, operators, part, 0) ||
-		!append_end(&key, operators, part, 1))
+	if (!append_end(key, operators, part, 0) ||
+		!append_end(key, operators, part, 1))
 	{
 		Jsonb	   *bytes = nbm_value_to_jsonb(&part->value);
 
-		resetStringInfo(&key);
+		resetStringInfo(key);
 		part->ends[0] = part->ends[1] = -1;
-		appendStringInfoChar(&key, 'r');
-		appendBinaryStringInfo(&key, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+		appendStringInfoChar(key, 'r');
+		appendBinaryStringInfo(key, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+		pfree(bytes);
 	}
-	part->key.str = key.data;
-	part->key.len = key.len;
+	set_key(part, key);
 }
 
 /* qsort comparator: by key, occurrence, side, index. */
@@ -171,6 +184,7 @@ part_cmp(const void *a, const void *b)
 	const KeyedPart *pb = b;
 	int			cmp = nbm_key_cmp(pa->key, pb->key);
 
+	CHECK_FOR_INTERRUPTS();
 	if (cmp != 0)
 		return cmp;
 	if (pa->occurrence != pb->occurrence)
@@ -209,35 +223,39 @@ nbm_links_open(NbmMergeLinks *links, const NbmMergeOperators *operators,
 			   JsonbContainer *const *workflows)
 {
 	JsonbContainer *arrays[NBM_MERGE_SIDES];
+	StringInfoData key;
 	KeyedPart  *parts;
 	int			total = 0;
 	int			n = 0;
 	int			end;
 
+	initStringInfo(&key);
 	memset(links, 0, sizeof(*links));
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 	{
 		if (nbm_get_container(workflows[s], "links", true, &arrays[s]))
 			links->count[s] = JsonContainerSize(arrays[s]);
-		links->link_at[s] = palloc_array(int, Max(links->count[s], 1));
+		links->link_at[s] = nbm_new_array(int, links->count[s]);
 		total += links->count[s];
 	}
-	parts = palloc0_array(KeyedPart, Max(total, 1));
-	links->links = palloc_array(NbmMergeLink, Max(total, 1));
+	parts = nbm_new_array(KeyedPart, total);
+	links->links = nbm_new_array(NbmMergeLink, total);
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 		for (int i = 0; i < links->count[s]; i++, n++)
 		{
 			CHECK_FOR_INTERRUPTS();
+			memset(&parts[n], 0, sizeof(KeyedPart));
 			parts[n].side = s;
 			parts[n].index = i;
 			nbm_element(arrays[s], i, &parts[n].value);
-			set_link_key(&parts[n], operators);
+			set_link_key(&parts[n], operators, &key);
 		}
 	sort_parts(parts, total);
 	for (int i = 0; i < total; i = end)
 	{
 		NbmMergeLink *link = &links->links[links->nlinks];
 
+		CHECK_FOR_INTERRUPTS();
 		memset(link, 0, sizeof(*link));
 		for (int s = 0; s < NBM_MERGE_SIDES; s++)
 			link->at[s] = -1;
@@ -251,6 +269,10 @@ nbm_links_open(NbmMergeLinks *links, const NbmMergeOperators *operators,
 		}
 		links->nlinks++;
 	}
+	for (int i = 0; i < total; i++)
+		pfree(unconstify(char *, parts[i].key.str));
+	pfree(parts);
+	pfree(key.data);
 }
 
 /*
@@ -341,7 +363,7 @@ find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 	NbmMergeSide winner = nbm_merge_winner(merging) == NBM_TAKEN_OURS ?
 	NBM_OURS : NBM_THEIRS;
 	NbmMergeSide loser = winner == NBM_OURS ? NBM_THEIRS : NBM_OURS;
-	NbmMergeName *names = palloc_array(NbmMergeName, Max(links->nlinks, 1));
+	NbmMergeName *names = nbm_new_array(NbmMergeName, links->nlinks);
 	int			count = 0;
 
 	for (int i = 0; i < links->nlinks; i++)
@@ -371,7 +393,10 @@ find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 	pfree(names);
 }
 
-/* Makes one end of a link name its operator as the result does. */
+/*
+ * Makes one end of a link name its operator as the result does; as before,
+ * where the operator has no id there.
+ */
 static void
 rename_end(JsonbValue *link, const char *name, NbmText id)
 {
@@ -379,7 +404,7 @@ rename_end(JsonbValue *link, const char *name, NbmText id)
 	NbmText		old;
 	JsonbValue	end;
 
-	if (!nbm_get(link->val.binary.data, name, &end) ||
+	if (id.str == NULL || !nbm_get(link->val.binary.data, name, &end) ||
 		!nbm_get_string(end.val.binary.data, "operatorID", &old) ||
 		nbm_text_eq(old, id))
 		return;
@@ -514,8 +539,8 @@ nbm_links_merge(NbmMerging *merging, NbmMergeLinks *links,
 				const NbmMergeOperators *operators,
 				const JsonbValue *const *values, JsonbValue *result)
 {
-	int		   *sorted = palloc_array(int, Max(links->nlinks, 1));
-	int		   *rival = palloc_array(int, Max(links->nlinks, 1));
+	int		   *sorted = nbm_new_array(int, links->nlinks);
+	int		   *rival = nbm_new_array(int, links->nlinks);
 	int			count;
 	NbmWriter	w;
 
@@ -575,8 +600,9 @@ merge_position(const KeyedPart *parts, int count,
 		taken = values[NBM_OURS] ? values[NBM_OURS] : values[NBM_THEIRS];
 	if (taken == NULL)
 		return false;
-	position->pair.key = item == NULL ? parts->name :
-		operators->result_ids[parts->ends[0]];
+	position->pair.key = parts->name;
+	if (item != NULL && operators->result_ids[parts->ends[0]].str != NULL)
+		position->pair.key = operators->result_ids[parts->ends[0]];
 	position->pair.value = *taken;
 	position->is_stray = item == NULL;
 	return true;
@@ -587,13 +613,15 @@ static KeyedPart *
 collect_positions(const NbmMergeOperators *operators,
 				  const JsonbValue *const *values, int *total)
 {
+	StringInfoData key;
 	KeyedPart  *parts;
-	int			room = 1;
+	int			room = 0;
 
+	initStringInfo(&key);
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 		if (values[s] != NULL)
 			room += JsonContainerSize(values[s]->val.binary.data);
-	parts = palloc0_array(KeyedPart, room);
+	parts = nbm_new_array(KeyedPart, room);
 	*total = 0;
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 	{
@@ -603,19 +631,20 @@ collect_positions(const NbmMergeOperators *operators,
 		for (int i = 0; i < count; i++)
 		{
 			KeyedPart  *part = &parts[(*total)++];
-			StringInfoData key;
 
+			CHECK_FOR_INTERRUPTS();
+			memset(part, 0, sizeof(*part));
 			part->side = s;
 			part->index = i;
 			nbm_member(values[s]->val.binary.data, i, &part->name,
 					   &part->value);
 			part->ends[0] = nbm_operators_find(operators, s, part->name);
-			initStringInfo(&key);
+			resetStringInfo(&key);
 			append_operator(&key, part->ends[0], part->name);
-			part->key.str = key.data;
-			part->key.len = key.len;
+			set_key(part, &key);
 		}
 	}
+	pfree(key.data);
 	return parts;
 }
 
@@ -641,7 +670,7 @@ nbm_positions_merge(NbmMerging *merging, const NbmMergeOperators *operators,
 			return nbm_merge_value(merging, &path, values, result);
 	parts = collect_positions(operators, values, &total);
 	sort_parts(parts, total);
-	positions = palloc_array(Position, Max(total, 1));
+	positions = nbm_new_array(Position, total);
 	for (int i = 0; i < total; i = end)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -650,7 +679,7 @@ nbm_positions_merge(NbmMerging *merging, const NbmMergeOperators *operators,
 			count++;
 	}
 	qsort(positions, count, sizeof(Position), position_cmp);
-	pairs = palloc_array(NbmPair, Max(count, 1));
+	pairs = nbm_new_array(NbmPair, count);
 	for (int i = 0; i < count; i++)
 		if (distinct == 0 || nbm_key_cmp(pairs[distinct - 1].key,
 										 positions[i].pair.key) != 0)

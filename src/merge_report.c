@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "merge_report.h"
 
 /* Paths that an error message names, at most. */
@@ -67,6 +69,7 @@ write_pieces(NbmWriter *w, const NbmLineMerge *merge)
 	{
 		const NbmMergePiece *piece = &merge->pieces[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!piece->is_conflict)
 			continue;
 		nbm_writer_begin_object(w, lengthof(keys), keys);
@@ -121,7 +124,10 @@ nbm_conflicts_to_jsonb(const NbmConflict *conflicts, int count)
 	nbm_writer_init(&w, 0);
 	nbm_writer_begin_array(&w, count);
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		write_conflict(&w, &conflicts[i]);
+	}
 	nbm_writer_end(&w);
 	return nbm_writer_finish(&w);
 }

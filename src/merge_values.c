@@ -66,23 +66,32 @@ nbm_members_next(NbmMergeMembers *members)
 NbmPair *
 nbm_members_pairs(const NbmMergeMembers *members)
 {
-	int			count = 1;
+	Size		count = 1;
 
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 		if (members->objects[s] != NULL)
 			count += JsonContainerSize(members->objects[s]);
-	return palloc_array(NbmPair, count);
+	return nbm_new_array(NbmPair, count);
 }
 
-/* Makes a value an object of these members, which it sorts. */
+/*
+ * Makes a value an object of these members, which it sorts.  It is copied out
+ * of a writer's buffer that is half empty: of small objects there can be many.
+ */
 void
 nbm_merge_object(NbmPair *pairs, int count, JsonbValue *result)
 {
 	NbmWriter	w;
+	Jsonb	   *object;
 
 	nbm_writer_init(&w, 0);
 	nbm_writer_object(&w, pairs, count);
-	nbm_set_jsonb(result, nbm_writer_finish(&w));
+	object = nbm_writer_finish(&w);
+	nbm_set_jsonb(result, object);
+	if (w.buf.len > w.buf.maxlen / 2)
+		return;
+	nbm_set_jsonb(result, nbm_value_to_jsonb(result));
+	pfree(object);
 }
 
 /* Are both not there, or equal byte for byte? */
@@ -120,16 +129,19 @@ append_path(StringInfo buf, const NbmMergePath *path)
 	nbm_path_append(buf, path->name);
 }
 
-/* The JSON path of a place, newly allocated. */
+/* The JSON path of a place, newly allocated, and no larger than it must be. */
 static char *
 path_text(const NbmMerging *merging, const NbmMergePath *path)
 {
 	StringInfoData buf;
+	char	   *result;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, merging->prefix);
 	append_path(&buf, path);
-	return buf.data;
+	result = pnstrdup(buf.data, buf.len);
+	pfree(buf.data);
+	return result;
 }
 
 /* Whose value content has where there is a conflict and no marking. */
@@ -154,10 +166,11 @@ nbm_merge_note(NbmMerging *merging, NbmConflictKind kind, char *path,
 	{
 		merging->room = Max(8, merging->room * 2);
 		if (merging->conflicts == NULL)
-			merging->conflicts = palloc_array(NbmConflict, merging->room);
+			merging->conflicts = nbm_new_array(NbmConflict, merging->room);
 		else
-			merging->conflicts = repalloc_array(merging->conflicts,
-												NbmConflict, merging->room);
+			merging->conflicts = repalloc_huge(merging->conflicts,
+											   mul_size(sizeof(NbmConflict),
+														merging->room));
 	}
 	conflict = &merging->conflicts[merging->count++];
 	conflict->kind = kind;
@@ -326,29 +339,56 @@ merge_text(NbmMerging *merging, const NbmMergePath *path,
 	return true;
 }
 
-/* Merges objects that both sides changed, member by member. */
+/* Is a merged value an object that was put together, not one side's? */
+static bool
+is_new_object(const JsonbValue *const *values, const JsonbValue *result)
+{
+	if (!nbm_is_object(result))
+		return false;
+	for (int s = 0; s < NBM_MERGE_SIDES; s++)
+		if (values[s] != NULL && values[s]->type == jbvBinary &&
+			values[s]->val.binary.data == result->val.binary.data)
+			return false;
+	return true;
+}
+
+/*
+ * Merges objects that both sides changed, member by member.  What is new in a
+ * member is copied and freed, for otherwise each level of a deep document
+ * would hold all those below it.
+ */
 static void
 merge_members(NbmMerging *merging, const NbmMergePath *path,
 			  const JsonbValue *const *values, JsonbValue *result)
 {
 	NbmMergeMembers members;
 	NbmPair    *pairs;
+	void	  **fresh;
+	int			nfresh = 0;
 	int			count = 0;
 
 	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
 	nbm_members_open(&members, values);
 	pairs = nbm_members_pairs(&members);
+	fresh = nbm_new_array(void *, JsonContainerSize(members.objects[NBM_OURS]));
 	while (nbm_members_next(&members))
 	{
 		NbmMergePath place = {path, members.key};
+		JsonbValue *value = &pairs[count].value;
 
+		CHECK_FOR_INTERRUPTS();
 		pairs[count].key = members.key;
-		if (nbm_merge_value(merging, &place, members.values,
-							&pairs[count].value))
-			count++;
+		if (!nbm_merge_value(merging, &place, members.values, value))
+			continue;
+		if (is_new_object(members.values, value))
+			fresh[nfresh++] = (char *) value->val.binary.data - VARHDRSZ;
+		count++;
 	}
 	nbm_merge_object(pairs, count, result);
+	while (nfresh > 0)
+		pfree(fresh[--nfresh]);
+	pfree(fresh);
+	pfree(pairs);
 }
 
 /*

@@ -79,6 +79,11 @@ typedef struct NbmMergeMembers
 	JsonbValue	space[NBM_MERGE_SIDES];
 } NbmMergeMembers;
 
+/* A new array of the current context, not set, which may be of more than 1 GB. */
+#define nbm_new_array(type, count) \
+	((type *) palloc_extended(mul_size(sizeof(type), Max(count, 1)), \
+							  MCXT_ALLOC_HUGE))
+
 extern void nbm_members_open(NbmMergeMembers *members,
 							 const JsonbValue *const *values);
 extern bool nbm_members_next(NbmMergeMembers *members);

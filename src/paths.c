@@ -62,16 +62,22 @@ nbm_path_append(StringInfo buf, NbmText key)
 		escape_json(buf, pnstrdup(key.str, key.len));
 }
 
-/* The path of a member of what is at prefix, newly allocated. */
+/*
+ * The path of a member of what is at prefix, newly allocated, and no larger
+ * than it must be: there can be very many.
+ */
 char *
 nbm_path_member(const char *prefix, NbmText key)
 {
 	StringInfoData buf;
+	char	   *path;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, prefix);
 	nbm_path_append(&buf, key);
-	return buf.data;
+	path = pnstrdup(buf.data, buf.len);
+	pfree(buf.data);
+	return path;
 }
 
 /* Is a member to be named as a whole? */

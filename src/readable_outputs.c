@@ -13,7 +13,7 @@
 #include "compat.h"
 #include "readable.h"
 
-/* Outputs that are described one by one, at most. */
+/* Outputs that are described one by one, and forms of one of them, at most. */
 #define MAX_OUTPUTS 6
 
 /* Printed text of more lines than this, or more bytes, is not shown. */
@@ -153,7 +153,7 @@ describe(StringInfo out, const NbmBody *body)
 	NbmText		string = plain_text(output);
 	NbmText		name = {"text", 4};
 	JsonbValue	value;
-	bool		any = false;
+	int			shown = 0;
 	int			lines;
 
 	if (nbm_get(output, "ename", &value))
@@ -167,15 +167,17 @@ describe(StringInfo out, const NbmBody *body)
 		NbmText		key;
 
 		nbm_member(data, i, &key, &value);
-		if (!is_rich(key, data == output))
+		CHECK_FOR_INTERRUPTS();
+		if (!is_rich(key, data == output) || shown++ >= MAX_OUTPUTS)
 			continue;
-		appendStringInfoString(out, any ? " and " : "");
+		appendStringInfoString(out, shown > 1 ? " and " : "");
 		nbm_show_text(out, key, NBM_SHOWN_VALUE);
 		appendStringInfoString(out, ", ");
 		nbm_show_size(out, size_of(body, key, &value));
-		any = true;
 	}
-	if (any)
+	if (shown > MAX_OUTPUTS)
+		appendStringInfo(out, " and %d more", shown - MAX_OUTPUTS);
+	if (shown > 0)
 		return;
 	if (string.len == 0 && !nbm_get_string(output, "name", &name))
 		nbm_get_string(output, "output_type", &name);
@@ -205,8 +207,8 @@ describe_all(NbmBody *const *bodies, int count)
 }
 
 /*
- * All that some outputs say as plain text, pictures left out, without the line feed at its end,
- * if it is short; else false.
+ * All that some outputs say as plain text, pictures left out, without the line
+ * feed at its end, if it is short; else false.
  */
 static bool
 short_text(NbmBody *const *bodies, int count, StringInfo buf)

@@ -5,8 +5,8 @@
  * A remark is a line "path: old -> new", "path: added new" or "path: removed
  * old"; a text of several lines is shown by lines.  Paths are those of
  * jsonpath without their "$.".  What is small is shown whole, what is large
- * by its members, but for lists of plain values, which are cut.  Arrays are compared between the elements that they begin
- * and end with alike.
+ * by its members, but for lists of plain values, which are cut.  Arrays are
+ * compared between the elements that they begin and end with alike.
  */
 #include "postgres.h"
 
@@ -20,6 +20,9 @@
 
 /* Arrays and objects up to this size, as jsonb, are shown whole. */
 #define MAX_WHOLE 160
+
+/* Bytes of a string that are escaped between two looks for a cancellation. */
+#define ESCAPED_AT_ONCE (1 << 20)
 
 static void compare_values(NbmRemarks *remarks, StringInfo path,
 						   const JsonbValue *from, const JsonbValue *to);
@@ -103,6 +106,29 @@ has_lines(const JsonbValue *value)
 		memchr(value->val.string.val, '\n', value->val.string.len) != NULL;
 }
 
+/* Adds a string as JSON writes it; escape_json() alone cannot be cancelled. */
+static void
+escape_string(StringInfo out, NbmText string)
+{
+	StringInfoData piece;
+
+	initStringInfo(&piece);
+	appendStringInfoChar(out, '"');
+	for (int at = 0; at < string.len; at += ESCAPED_AT_ONCE)
+	{
+		char	   *raw = pnstrdup(string.str + at,
+								   Min(string.len - at, ESCAPED_AT_ONCE));
+
+		CHECK_FOR_INTERRUPTS();
+		resetStringInfo(&piece);
+		escape_json(&piece, raw);
+		appendBinaryStringInfo(out, piece.data + 1, piece.len - 2);
+		pfree(raw);
+	}
+	appendStringInfoChar(out, '"');
+	pfree(piece.data);
+}
+
 /* Adds a value, cut where it is long. */
 static void
 show_value(StringInfo out, const JsonbValue *value)
@@ -114,8 +140,7 @@ show_value(StringInfo out, const JsonbValue *value)
 		StringInfoData quoted;
 
 		initStringInfo(&quoted);
-		escape_json(&quoted, pnstrdup(value->val.string.val,
-									  value->val.string.len));
+		escape_string(&quoted, nbm_text_of(value));
 		string.str = quoted.data;
 		string.len = quoted.len;
 	}

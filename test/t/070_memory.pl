@@ -75,5 +75,47 @@ cmp_ok($grown, '<', 1_000_000, 'a thousand rows of one SELECT');
 is($node->safe_psql('postgres', 'SELECT count(*) = max(version) FROM notebook_migrate.notebook_version WHERE notebook_id = 1'), 't', 'no gap');
 is($node->safe_psql('postgres', 'SELECT * FROM notebook_migrate.store_verify(NULL, NULL)'), '', 'sound');
 
+# A call holds a few copies of its documents at most, however many small things
+# they are made of, or how deep they are.  Each one works in a backend of its
+# own, which says how large it ever was.
+SKIP:
+{
+	skip 'no /proc', 6 unless -r '/proc/self/status';
+	$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION peak() RETURNS int LANGUAGE sql VOLATILE AS
+  $$ SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::int / 1024 $$;
+CREATE TABLE large (what text PRIMARY KEY, base jsonb, ours jsonb, theirs jsonb);
+-- 2 MB, 900 levels, changed in the innermost.
+INSERT INTO large SELECT 'deep', d[1], d[2], d[3]
+  FROM (SELECT array_agg(('{"cells": [], "metadata": ' || repeat('{"a": "' || repeat('x', 2000) || '", "b": ', 900) || i || repeat('}', 900) || '}')::jsonb ORDER BY n) AS d
+          FROM (VALUES (1, '{"o": 1, "t": 1}'), (2, '{"o": 2, "t": 1}'), (3, '{"o": 1, "t": 2}')) AS v (n, i)) AS s;
+INSERT INTO large SELECT 'wide', d[1], d[2], d[3]
+  FROM (SELECT array_agg(jsonb_build_object('cells', '[]'::jsonb, 'm', (SELECT jsonb_object_agg('k' || k, i) FROM generate_series(1, 150000) AS k)) ORDER BY n) AS d
+          FROM (VALUES (1, '{"x": 1}'::jsonb), (2, '{"x": 2}'), (3, '{"x": 1, "y": 2}')) AS v (n, i)) AS s;
+INSERT INTO large SELECT 'contested', d[1], d[2], d[3]
+  FROM (SELECT array_agg(jsonb_build_object('cells', '[]'::jsonb, 'm', (SELECT jsonb_object_agg('k' || k, n) FROM generate_series(1, 150000) AS k)) ORDER BY n) AS d
+          FROM generate_series(1, 3) AS n) AS s;
+INSERT INTO large SELECT 'links', d[1], d[2], d[3]
+  FROM (SELECT array_agg(('{"operators": [], "links": [' || repeat('0,', 200000) || n || ']}')::jsonb ORDER BY n) AS d FROM generate_series(1, 3) AS n) AS s;
+INSERT INTO large SELECT 'positions', d[1], d[2], d[3]
+  FROM (SELECT array_agg(jsonb_build_object('operators', '[]'::jsonb, 'operatorPositions', (SELECT jsonb_object_agg('k' || k, n) FROM generate_series(1, 150000) AS k)) ORDER BY n) AS d
+          FROM generate_series(1, 3) AS n) AS s;
+INSERT INTO notebook_migrate.notebook (notebook_id, content) SELECT 2, base FROM large WHERE what = 'contested';
+SQL
+	my %most = (deep => 150, wide => 150, contested => 250, links => 300, positions => 200);
+	foreach my $what (sort keys %most)
+	{
+		my $kind = $what =~ /links|positions/ ? 'workflow' : 'notebook';
+		my $mb = $node->safe_psql('postgres', qq{SELECT peak() AS before \\gset
+SELECT count(*) AS merged FROM large, notebook_migrate.${kind}_merge(base, ours, theirs) WHERE what = '$what' \\gset
+SELECT peak() - :before;});
+		cmp_ok($mb, '<', $most{$what}, "a merge, $what, takes no more than $most{$what} MB");
+	}
+	my $mb = $node->safe_psql('postgres', q{SELECT peak() AS before \gset
+SELECT notebook_migrate.notebook_commit(2, ours) AS version FROM large WHERE what = 'contested' \gset
+SELECT peak() - :before;});
+	cmp_ok($mb, '<', 100, 'nor does a commit of as many changed members');
+}
+
 $node->stop;
 done_testing();
