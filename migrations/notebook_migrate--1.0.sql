@@ -4,8 +4,8 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, care, rights.  Notebook and workflow tables are
--- built alike; docs/data-model.md explains them.
+-- views, mapping functions, JSON Patch, care, rights.  Notebook and workflow
+-- tables are built alike; docs/data-model.md explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -640,6 +640,24 @@ LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 20 SET search_path = pg_catalog,
 AS 'MODULE_PATHNAME', 'nbm_mapping_health';
 COMMENT ON FUNCTION notebook_migrate.mapping_health(bigint, bigint) IS
   'How the mappings stand for the newest versions of each mapped pair';
+
+-- ---------------------------------------------------------------------------
+-- JSON Patch
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.json_patch(target jsonb, patch jsonb)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_json_patch_sql';
+COMMENT ON FUNCTION notebook_migrate.json_patch(jsonb, jsonb) IS
+  'Applies a JSON Patch (RFC 6902) to a document';
+
+CREATE FUNCTION notebook_migrate.json_patch_diff("from" jsonb, "to" jsonb)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_json_patch_diff_sql';
+COMMENT ON FUNCTION notebook_migrate.json_patch_diff(jsonb, jsonb) IS
+  'The JSON Patch (RFC 6902) that makes one document of another';
 
 -- ---------------------------------------------------------------------------
 -- Care

@@ -38,6 +38,8 @@ nbm_writer_init(NbmWriter *w, Size size_hint)
 		enlargeStringInfo(&w->buf, (int) size_hint);
 	appendStringInfoSpaces(&w->buf, VARHDRSZ);
 	w->level = -1;
+	w->room = NBM_WRITER_LEVELS;
+	w->frames = palloc_array(NbmWriterFrame, w->room);
 }
 
 /* Pads the writer's buffer to a multiple of four and says by how much. */
@@ -86,8 +88,11 @@ writer_begin(NbmWriter *w, int count, uint32 flag)
 	int			entries = flag == JB_FOBJECT ? count * 2 : count;
 	int			size = sizeof(uint32) + sizeof(JEntry) * entries;
 
-	if (++w->level >= NBM_WRITER_LEVELS)
-		elog(ERROR, "jsonb writer has no level %d", w->level);
+	if (++w->level == w->room)
+	{
+		w->room *= 2;
+		w->frames = repalloc_array(w->frames, NbmWriterFrame, w->room);
+	}
 	frame = &w->frames[w->level];
 	frame->start = w->buf.len;
 	writer_pad(w);
@@ -203,6 +208,7 @@ Jsonb *
 nbm_writer_finish(NbmWriter *w)
 {
 	Assert(w->level == -1);
+	pfree(w->frames);
 	SET_VARSIZE(w->buf.data, w->buf.len);
 	return (Jsonb *) w->buf.data;
 }

@@ -29,7 +29,7 @@ typedef struct NbmWriterFrame
 	uint32		data_len;		/* bytes of children so far */
 } NbmWriterFrame;
 
-/* Seven around and at an output, and as many as part.c looks down into it. */
+/* Levels that a writer begins with room for; it makes more as it needs them. */
 #define NBM_WRITER_LEVELS 16
 
 /*
@@ -41,7 +41,8 @@ typedef struct NbmWriter
 {
 	StringInfoData buf;
 	int			level;			/* -1: nothing begun */
-	NbmWriterFrame frames[NBM_WRITER_LEVELS];
+	int			room;			/* levels that frames has room for */
+	NbmWriterFrame *frames;
 } NbmWriter;
 
 /* A member of an object that is being put together. */

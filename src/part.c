@@ -281,8 +281,6 @@ write_replaced(NbmWriter *w, JsonbContainer *container, const Replacement *r)
 	int			count = JsonContainerSize(container);
 	NbmText    *keys = palloc_array(NbmText, Max(count, 1));
 
-	StaticAssertStmt(NBM_WRITER_LEVELS > BASE64_MAX_LEVEL + 7,
-					 "an output stands in six containers at most");
 	for (int i = 0; is_object && i < count; i++)
 		nbm_member(container, i, &keys[i], NULL);
 	if (is_object)
