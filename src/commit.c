@@ -378,7 +378,8 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 
 	nbm_layout_digest(layout, version.digest);
 	memcpy(commit->digest, version.digest, NBM_DIGEST_LEN);
-	if (memcmp(version.digest, commit->parent.digest, NBM_DIGEST_LEN) == 0)
+	if (memcmp(version.digest, commit->parent.digest, NBM_DIGEST_LEN) == 0 &&
+		!commit->is_forced)
 	{
 		commit->at = commit->head.updated_at;
 		return commit->head.version;
@@ -389,6 +390,7 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 	version.version = commit->head.version + 1;
 	version.next_key = commit->next_key;
 	version.created_at = commit->at;
+	version.author = commit->author;
 	version.message = commit->message;
 	version.layout = layout;
 	version.descents = nbm_lineage_find(&commit->store,
@@ -397,6 +399,65 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 	note_removed(commit, layout);
 	nbm_store_add_version(&commit->store, &commit->parent, &version);
 	return version.version;
+}
+
+/* Takes the items and the envelope of a first version apart; parent: of keys. */
+static void
+place_first(Save *save, const NbmLayout *parent)
+{
+	NbmCandidate *news = palloc_array(NbmCandidate, Max(save->doc.nitems, 1));
+	NbmCandidates old_side = {NULL};
+	NbmCandidates new_side = {NULL};
+
+	for (int i = 0; i < save->doc.nitems; i++)
+		place_item(save, i, &news[i]);
+	place_envelope(save, NULL);
+	old_side.layout = parent;
+	new_side.items = news;
+	new_side.nitems = save->doc.nitems;
+	/* keys are looked for by core, where there are any */
+	if (parent != NULL)
+		store_parts(save);
+	nbm_identify(&save->commit->store, &old_side, &new_side, 1,
+				 &save->commit->next_key);
+}
+
+/* Stores the first version of a document whose head and parts are there. */
+static void
+add_first(Save *save)
+{
+	NbmNewVersion version = {1};
+
+	nbm_layout_digest(&save->layout, version.digest);
+	memcpy(save->commit->digest, version.digest, NBM_DIGEST_LEN);
+	version.created_at = save->commit->at;
+	version.author = save->commit->author;
+	version.message = save->commit->message;
+	version.layout = &save->layout;
+	version.counts[0] = save->doc.nitems;
+	nbm_store_add_version(&save->commit->store, NULL, &version);
+}
+
+/*
+ * Makes version 1 of a document whose head is locked and whose versions were
+ * taken out.  Items that stand among those noted as removed get their keys.
+ * The head is at version 1 then.
+ */
+void
+nbm_commit_again(NbmCommit *commit, Jsonb *content)
+{
+	NbmLayout	nothing = {0};
+	Save		save;
+
+	commit->has_parent = true;	/* there may be parts */
+	save_init(&save, commit, content);
+	place_first(&save, &nothing);
+	add_first(&save);
+	commit->head.version = 1;
+	commit->head.next_key = commit->next_key;
+	commit->head.updated_at = commit->at;
+	nbm_store_advance(&commit->store, &commit->head);
+	nbm_recent_put(&commit->store, commit->digest, content);
 }
 
 /*
@@ -408,32 +469,18 @@ nbm_commit_first(const NbmKind *kind, const int64 *id, const char *name,
 				 Jsonb *content, TimestampTz *at)
 {
 	NbmCommit	commit = {{kind, 0, false}};
-	NbmNewVersion version = {1};
-	NbmCandidate *news;
-	NbmCandidates old_side = {NULL};
-	NbmCandidates new_side = {NULL};
 	Save		save;
 
 	save_init(&save, &commit, content);
 	commit.at = GetCurrentTimestamp();
 	commit.next_key = 1;
-	news = palloc_array(NbmCandidate, Max(save.doc.nitems, 1));
-	for (int i = 0; i < save.doc.nitems; i++)
-		place_item(&save, i, &news[i]);
-	place_envelope(&save, NULL);
-	new_side.items = news;
-	new_side.nitems = save.doc.nitems;
-	nbm_identify(&commit.store, &old_side, &new_side, 1, &commit.next_key);
+	place_first(&save, NULL);
 	commit.head.version = 1;
 	commit.head.next_key = commit.next_key;
 	commit.head.created_at = commit.head.updated_at = commit.at;
 	commit.store.id = nbm_store_create(kind, id, name, &commit.head);
 	store_parts(&save);
-	nbm_layout_digest(&save.layout, version.digest);
-	version.created_at = commit.at;
-	version.layout = &save.layout;
-	version.counts[0] = save.doc.nitems;
-	nbm_store_add_version(&commit.store, NULL, &version);
+	add_first(&save);
 	*at = commit.at;
 	return commit.store.id;
 }

@@ -15,7 +15,9 @@ typedef struct NbmCommit
 	bool		has_parent;
 	NbmVersion	parent;			/* the head's version */
 	int32		next_key;
+	const char *author;			/* NULL: who is writing */
 	const char *message;		/* NULL: none */
+	bool		is_forced;		/* make a version even of equal content */
 	TimestampTz at;				/* when the version was made */
 	uint8		digest[NBM_DIGEST_LEN]; /* of the version made */
 } NbmCommit;
@@ -31,6 +33,7 @@ extern int32 nbm_commit_layout(NbmCommit *commit, NbmLayout *layout);
 extern int64 nbm_commit_first(const NbmKind *kind, const int64 *id,
 							  const char *name, Jsonb *content,
 							  TimestampTz *at);
+extern void nbm_commit_again(NbmCommit *commit, Jsonb *content);
 extern int32 nbm_commit_restore(NbmCommit *commit, int32 version);
 extern Jsonb *nbm_read_document(const NbmStore *store,
 								const NbmVersion *version,
