@@ -4,7 +4,7 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, JSON Patch, care, rights.  Notebook and workflow
+-- views, mapping functions, JSON Patch, Texera, care, rights.  Notebook and workflow
 -- tables are built alike; docs/data-model.md explains them.
 
 CREATE SCHEMA notebook_migrate;
@@ -658,6 +658,141 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog
 AS 'MODULE_PATHNAME', 'nbm_json_patch_diff_sql';
 COMMENT ON FUNCTION notebook_migrate.json_patch_diff(jsonb, jsonb) IS
   'The JSON Patch (RFC 6902) that makes one document of another';
+
+-- ---------------------------------------------------------------------------
+-- Texera
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE notebook_migrate.attachment (
+  target regclass NOT NULL,
+  role text NOT NULL,
+  kind text NOT NULL,
+  key_column name NOT NULL,
+  content_column name,
+  schema name,
+  maintain_mapping boolean NOT NULL
+);
+COMMENT ON TABLE notebook_migrate.attachment IS
+  'The tables of applications that are attached, a handful. Written by attach() and texera_attach() for the extension''s owner only';
+COMMENT ON COLUMN notebook_migrate.attachment.target IS 'The table';
+COMMENT ON COLUMN notebook_migrate.attachment.role IS 'What it is: document, or texera workflow, version, notebook or mapping';
+COMMENT ON COLUMN notebook_migrate.attachment.kind IS 'What its documents are: notebook or workflow';
+COMMENT ON COLUMN notebook_migrate.attachment.key_column IS 'The column with the notebook_id or workflow_id';
+COMMENT ON COLUMN notebook_migrate.attachment.content_column IS 'The column with the document or the mapping';
+COMMENT ON COLUMN notebook_migrate.attachment.schema IS 'Texera''s schema; NULL for tables of others';
+COMMENT ON COLUMN notebook_migrate.attachment.maintain_mapping IS 'Are the application''s mapping rows kept up to date?';
+
+CREATE TABLE notebook_migrate.texera_version (
+  workflow_id bigint NOT NULL REFERENCES notebook_migrate.workflow_head ON DELETE CASCADE,
+  version int NOT NULL,
+  vid bigint,
+  exact boolean NOT NULL,
+  PRIMARY KEY (workflow_id, version)
+);
+CREATE INDEX texera_version_vid ON notebook_migrate.texera_version (workflow_id, vid);
+COMMENT ON TABLE notebook_migrate.texera_version IS
+  'Which row of Texera''s workflow_version was written by the save that made a version';
+COMMENT ON COLUMN notebook_migrate.texera_version.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_version.version IS 'The version';
+COMMENT ON COLUMN notebook_migrate.texera_version.vid IS 'Texera''s vid: the newest row of the workflow when the version was made; NULL between the two statements that create a workflow';
+COMMENT ON COLUMN notebook_migrate.texera_version.exact IS 'Was the row written by the same save? False for content rewritten in place and for what is known by its order only';
+COMMENT ON CONSTRAINT texera_version_pkey ON notebook_migrate.texera_version IS 'Each once';
+COMMENT ON CONSTRAINT texera_version_workflow_id_fkey ON notebook_migrate.texera_version IS 'Labels go with their workflow';
+COMMENT ON INDEX notebook_migrate.texera_version_vid IS 'Finds the version of a vid';
+
+CREATE TABLE notebook_migrate.texera_vid (
+  workflow_id bigint NOT NULL,
+  vid bigint NOT NULL,
+  PRIMARY KEY (workflow_id, vid)
+);
+COMMENT ON TABLE notebook_migrate.texera_vid IS
+  'The rows of Texera''s workflow_version that were written since it was attached, and the newest one before: finds the newest, for which Texera has no index';
+COMMENT ON COLUMN notebook_migrate.texera_vid.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_vid.vid IS 'Texera''s vid';
+COMMENT ON CONSTRAINT texera_vid_pkey ON notebook_migrate.texera_vid IS 'Finds the newest vid of a workflow';
+
+CREATE TABLE notebook_migrate.texera_problem (
+  "at" timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  "table" text NOT NULL,
+  key text NOT NULL,
+  sqlstate text NOT NULL,
+  message text NOT NULL
+);
+CREATE INDEX texera_problem_at ON notebook_migrate.texera_problem ("at");
+COMMENT ON TABLE notebook_migrate.texera_problem IS
+  'What could not be taken in from attached tables, and why. Rows may be deleted when they are dealt with';
+COMMENT ON COLUMN notebook_migrate.texera_problem."at" IS 'When';
+COMMENT ON COLUMN notebook_migrate.texera_problem."table" IS 'The application''s table';
+COMMENT ON COLUMN notebook_migrate.texera_problem.key IS 'Its row: wid 7, nid 3, or wid 7 vid 12 for the past';
+COMMENT ON COLUMN notebook_migrate.texera_problem.sqlstate IS 'The kind of error';
+COMMENT ON COLUMN notebook_migrate.texera_problem.message IS 'The error';
+COMMENT ON INDEX notebook_migrate.texera_problem_at IS 'Finds the newest problems';
+
+CREATE TABLE notebook_migrate.texera_backfill_progress (
+  workflow_id bigint NOT NULL PRIMARY KEY,
+  rows int NOT NULL,
+  versions int NOT NULL,
+  note text,
+  finished_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE notebook_migrate.texera_backfill_progress IS
+  'The workflows whose past texera_backfill() has taken in; it passes over them from then on';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.rows IS 'Rows of workflow_version that were read';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.versions IS 'Versions that were put before those that were there';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.note IS 'What was special, such as rows of the 2022-24 design';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.finished_at IS 'When';
+COMMENT ON CONSTRAINT texera_backfill_progress_pkey ON notebook_migrate.texera_backfill_progress IS 'Each once';
+
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.attachment', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_version', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_vid', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_problem', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_backfill_progress', '');
+
+CREATE FUNCTION notebook_migrate.attachment_guard() RETURNS trigger
+LANGUAGE c SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_attachment_guard';
+COMMENT ON FUNCTION notebook_migrate.attachment_guard() IS
+  'Trigger: the extension''s owner alone says which tables are attached (42501)';
+CREATE TRIGGER attachment_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.attachment
+  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.attachment_guard();
+COMMENT ON TRIGGER attachment_guard ON notebook_migrate.attachment IS
+  'The extension''s owner alone says which tables are attached';
+
+CREATE FUNCTION notebook_migrate.attached_write() RETURNS trigger
+LANGUAGE c SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_attached_write';
+COMMENT ON FUNCTION notebook_migrate.attached_write() IS
+  'Trigger: the store follows an attached table; never fails the application''s statement';
+
+CREATE FUNCTION notebook_migrate.texera_attach(schema name DEFAULT 'texera_db', maintain_mapping boolean DEFAULT false)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_attach';
+COMMENT ON FUNCTION notebook_migrate.texera_attach(name, boolean) IS
+  'Attaches a running Apache Texera: triggers on its tables, and what is there as first versions';
+
+CREATE FUNCTION notebook_migrate.texera_detach(drop_data boolean DEFAULT false)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_detach';
+COMMENT ON FUNCTION notebook_migrate.texera_detach(boolean) IS
+  'Takes the triggers off Texera''s tables; the documents stay, unless drop_data';
+
+CREATE FUNCTION notebook_migrate.attach(kind text, target regclass, key_column name, content_column name)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_attach';
+COMMENT ON FUNCTION notebook_migrate.attach(text, regclass, name, name) IS
+  'Attaches any table with notebooks or workflows in a column of text, json or jsonb: each save of a row is a version';
+
+CREATE FUNCTION notebook_migrate.detach(target regclass)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_detach';
+COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
+  'Takes the trigger off an attached table; the documents stay';
 
 -- ---------------------------------------------------------------------------
 -- Care

@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "attached_row.h"
 #include "commit.h"
 #include "compat.h"
 
@@ -38,6 +39,12 @@ _PG_init(void)
 	DefineCustomIntVariable("notebook_migrate.max_document_size",
 							"The largest document that can be stored.",
 							NULL, &nbm_max_document_size, 128 * 1024, 1,
+							1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("notebook_migrate.max_attached_size",
+							"The largest content that is taken from an attached table.",
+							"Larger ones are not versioned, and have a row in texera_problem.",
+							&nbm_max_attached_size, 16 * 1024, 1,
 							1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
