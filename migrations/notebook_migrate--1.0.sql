@@ -780,6 +780,13 @@ AS 'MODULE_PATHNAME', 'nbm_texera_detach';
 COMMENT ON FUNCTION notebook_migrate.texera_detach(boolean) IS
   'Takes the triggers off Texera''s tables; the documents stay, unless drop_data';
 
+-- It commits, and a procedure with a SET clause cannot: it pins its search path itself.
+CREATE PROCEDURE notebook_migrate.texera_backfill(wid int DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'nbm_texera_backfill';
+COMMENT ON PROCEDURE notebook_migrate.texera_backfill(int) IS
+  'Takes in what was saved before Texera was attached, and puts it before the first versions; in batches, resumable';
+
 CREATE FUNCTION notebook_migrate.attach(kind text, target regclass, key_column name, content_column name)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
@@ -818,8 +825,8 @@ COMMENT ON FUNCTION notebook_migrate.store_verify(text, bigint) IS
 -- superuser's sessions would run.
 -- ---------------------------------------------------------------------------
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA notebook_migrate FROM PUBLIC;
 GRANT USAGE ON SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
-GRANT ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
+GRANT ALL ON ALL ROUTINES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;

@@ -11,46 +11,27 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
-#include "utils/snapmgr.h"
 
 #include "attached_write.h"
 #include "maintain.h"
-#include "query.h"
 #include "take.h"
 
 /* How long a save waits for somebody else's to the same document, in ms. */
 #define LOCK_TIMEOUT "100"
 
-/*
- * Opens the store with the owner's rights, to wait for nobody.  What is read
- * there is what is there by now, not when the application's statement began.
- */
+/* Opens the store with the owner's rights, to wait for nobody. */
 static int
 begin(Oid owner, NbmIdentity *before)
 {
-	int			level;
+	int			level = nbm_owner_begin(owner, before);
 
-	nbm_become(owner, before);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	level = nbm_store_begin();
 	(void) set_config_option("lock_timeout", LOCK_TIMEOUT,
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	return level;
-}
-
-/* Closes it. */
-static void
-end(int level, const NbmIdentity *before)
-{
-	nbm_store_end(level);
-	PopActiveSnapshot();
-	nbm_be_again(before);
 }
 
 /* The row that a write is about: the new one, or the deleted one. */
@@ -109,7 +90,7 @@ label(const NbmWrite *write, int64 key, int32 version, NbmTaken taken)
 	{
 		if (write->vid > 0)
 			nbm_vid_add(key, write->vid);
-		if (write->vid > 0 && taken != NBM_TAKEN_EQUAL)
+		if (taken != NBM_TAKEN_EQUAL)
 			nbm_label_newest(key, version);
 	}
 	else if (taken == NBM_TAKEN_EQUAL)
@@ -193,6 +174,10 @@ take_mapping(NbmWrite *write)
 						 &nlinks, &problems) != 0)
 		write->has_new = true;
 	write->document = workflow_id;
+	/* of a past that is not there yet: texera_backfill() will see */
+	if (has_vid && nbm_label_version(workflow_id, vid) == 0 &&
+		nbm_label_first(workflow_id) > 0)
+		return;
 	foreach(cell, problems)
 		nbm_problem_add(nbm_table_name(write->attachment.target),
 						nbm_write_key(write), ERRCODE_INVALID_PARAMETER_VALUE,
@@ -231,7 +216,7 @@ nbm_write_take(void *arg)
 				take_mapping(write);
 			break;
 	}
-	end(level, &before);
+	nbm_owner_end(level, &before);
 }
 
 /* Brings the application's mapping rows up to date.  Fits NbmWork. */
@@ -246,7 +231,7 @@ nbm_write_maintain(void *arg)
 	nbm_maintain_mappings(write->attachment.schema,
 						  is_notebook ? &write->document : NULL,
 						  is_notebook ? NULL : &write->document);
-	end(level, &before);
+	nbm_owner_end(level, &before);
 }
 
 /* A problem on its way into its table. */
@@ -268,7 +253,7 @@ write_report(void *arg)
 
 	nbm_problem_add(report->table, report->key, report->caught->sqlstate,
 					report->caught->message);
-	end(level, &before);
+	nbm_owner_end(level, &before);
 }
 
 /* Writes a problem down; where even that fails, it is a warning. */

@@ -159,10 +159,14 @@ static const char *const role_names[] = {
 	[NBM_ROLE_MAPPING] = "texera mapping",
 };
 
-/* Runs a statement, prepared at first use; returns its number of rows. */
+/*
+ * Runs a statement, prepared at first use; returns its number of rows.  SPI
+ * goes over to a memory context of its own; the caller's is kept.
+ */
 static uint64
 run(Statement id, Datum *values, const char *nulls)
 {
+	MemoryContext outer = CurrentMemoryContext;
 	int			result;
 
 	if (plans[id] == NULL)
@@ -179,6 +183,7 @@ run(Statement id, Datum *values, const char *nulls)
 		plans[id] = plan;
 	}
 	result = SPI_execute_plan(plans[id], values, nulls, false, 0);
+	MemoryContextSwitchTo(outer);
 	if (result < 0)
 		elog(ERROR, "statement %d failed: %s", id,
 			 SPI_result_code_string(result));

@@ -10,7 +10,7 @@
 #ifndef NBM_ATTACHMENT_H
 #define NBM_ATTACHMENT_H
 
-#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "document.h"
 
 /* What a table is to its application; attachment.c has their names. */

@@ -26,9 +26,11 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "guard.h"
+#include "query.h"
 
 /*
  * Does work in a subtransaction.  True where it was done; else what it did is
@@ -85,6 +87,29 @@ void
 nbm_be_again(const NbmIdentity *before)
 {
 	SetUserIdAndSecContext(before->role, before->context);
+}
+
+/*
+ * Opens the store with a role's rights.  What is read there is what is there
+ * by now, not when the calling statement began.  Returns what
+ * nbm_owner_end() takes.
+ */
+int
+nbm_owner_begin(Oid owner, NbmIdentity *before)
+{
+	nbm_become(owner, before);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return nbm_store_begin();
+}
+
+/* Closes it. */
+void
+nbm_owner_end(int level, const NbmIdentity *before)
+{
+	nbm_store_end(level);
+	PopActiveSnapshot();
+	nbm_be_again(before);
 }
 
 /* The role that owns the function that is being called. */

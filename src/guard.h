@@ -26,6 +26,8 @@ typedef void (*NbmWork) (void *arg);
 extern bool nbm_guarded(NbmWork work, void *arg, NbmCaught *caught);
 extern void nbm_become(Oid role, NbmIdentity *before);
 extern void nbm_be_again(const NbmIdentity *before);
+extern int	nbm_owner_begin(Oid owner, NbmIdentity *before);
+extern void nbm_owner_end(int level, const NbmIdentity *before);
 extern Oid	nbm_function_owner(FunctionCallInfo fcinfo);
 extern Oid	nbm_extension_owner(void);
 extern void nbm_require_administrator(void);

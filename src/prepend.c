@@ -15,9 +15,9 @@
 
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
-#include "utils/memutils.h"
 
 #include "prepend.h"
+#include "query.h"
 
 /* A version that was taken out. */
 typedef struct KeptVersion
@@ -49,8 +49,7 @@ keep_version(const NbmStore *store, NbmVersion *version, bool is_sound,
 
 /* Reads a kept version's layout into the current context. */
 static void
-read_kept(const NbmPrepend *prepend, const KeptVersion *kept,
-		  NbmLayout *layout)
+read_kept(const KeptVersion *kept, NbmLayout *layout)
 {
 	if (!nbm_layout_decode(kept->layout, layout))
 		elog(ERROR, "could not read the layout of version %d", kept->version);
@@ -65,10 +64,10 @@ note_kept_items(NbmPrepend *prepend)
 
 	foreach(cell, prepend->kept)
 	{
-		MemoryContext outer = MemoryContextSwitchTo(prepend->scratch);
+		int			level = nbm_store_begin();	/* for its memory */
 		NbmLayout	layout;
 
-		read_kept(prepend, lfirst(cell), &layout);
+		read_kept(lfirst(cell), &layout);
 		for (int i = 0; i < layout.nitems; i++)
 		{
 			NbmItem    *item = &layout.items[i];
@@ -78,8 +77,7 @@ note_kept_items(NbmPrepend *prepend)
 			is_noted[item->key] = true;
 			nbm_store_add_removed(&prepend->store, item, 0);
 		}
-		MemoryContextSwitchTo(outer);
-		MemoryContextReset(prepend->scratch);
+		nbm_store_end(level);
 	}
 	pfree(is_noted);
 }
@@ -91,28 +89,30 @@ note_kept_items(NbmPrepend *prepend)
 void
 nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
 {
-	MemoryContext outer;
+	MemoryContext context = CurrentMemoryContext;
 	ListCell   *cell;
 
 	memset(prepend, 0, sizeof(*prepend));
 	prepend->store = *store;
-	prepend->context = CurrentMemoryContext;
-	prepend->scratch = AllocSetContextCreate(CurrentMemoryContext,
-											 "notebook_migrate past version",
-											 ALLOCSET_DEFAULT_SIZES);
+	prepend->context = context;
 	nbm_store_lock(store, &prepend->head);
-	outer = MemoryContextSwitchTo(prepend->scratch);
 	nbm_store_each_version(store, keep_version, prepend);
-	MemoryContextSwitchTo(outer);
-	MemoryContextReset(prepend->scratch);
 	foreach(cell, prepend->kept)
 	{
 		KeptVersion *kept = lfirst(cell);
+		int			level = nbm_store_begin();
+		NbmVersionWords words;
 
-		nbm_store_version_words(store, kept->version, &kept->words);
+		nbm_store_version_words(store, kept->version, &words);
+		kept->words = words;
+		kept->words.author = MemoryContextStrdup(context, words.author);
+		if (words.message != NULL)
+			kept->words.message = MemoryContextStrdup(context, words.message);
+		nbm_store_end(level);
 	}
 	nbm_store_take_versions(store);
 	note_kept_items(prepend);
+	MemoryContextSwitchTo(context);
 }
 
 /*
@@ -123,7 +123,7 @@ nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
 int32
 nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
 {
-	MemoryContext outer = MemoryContextSwitchTo(prepend->scratch);
+	int			level = nbm_store_begin();	/* for its memory */
 	NbmCommit	commit;
 
 	CHECK_FOR_INTERRUPTS();
@@ -143,8 +143,7 @@ nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
 		commit.at = Max(at, commit.head.updated_at);
 		prepend->made = nbm_commit_document(&commit, state, NULL);
 	}
-	MemoryContextSwitchTo(outer);
-	MemoryContextReset(prepend->scratch);
+	nbm_store_end(level);
 	return prepend->made;
 }
 
@@ -152,12 +151,14 @@ nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
 static void
 put_back(NbmPrepend *prepend, const KeptVersion *kept)
 {
+	int			level = nbm_store_begin();
 	NbmCommit	commit;
 	NbmLayout	layout;
 	int32		max_key;
 	int		   *index;
 
-	read_kept(prepend, kept, &layout);
+	CHECK_FOR_INTERRUPTS();
+	read_kept(kept, &layout);
 	nbm_commit_begin(&commit, &prepend->store, NULL, kept->words.message);
 	index = nbm_layout_index(&commit.parent.layout, &max_key);
 	commit.author = kept->words.author;
@@ -172,6 +173,7 @@ put_back(NbmPrepend *prepend, const KeptVersion *kept)
 			commit.parent.layout.items[before].since;
 	}
 	(void) nbm_commit_layout(&commit, &layout);
+	nbm_store_end(level);
 }
 
 /*
@@ -185,16 +187,8 @@ nbm_prepend_finish(NbmPrepend *prepend)
 
 	Assert(prepend->made > 0);
 	foreach(cell, prepend->kept)
-	{
-		MemoryContext outer = MemoryContextSwitchTo(prepend->scratch);
-
-		CHECK_FOR_INTERRUPTS();
 		put_back(prepend, lfirst(cell));
-		MemoryContextSwitchTo(outer);
-		MemoryContextReset(prepend->scratch);
-	}
 	nbm_store_drop_removed(&prepend->store, 0);
 	nbm_store_shift_mappings(&prepend->store, prepend->made);
-	MemoryContextDelete(prepend->scratch);
 	return prepend->made;
 }

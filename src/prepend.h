@@ -11,13 +11,14 @@
 #ifndef NBM_PREPEND_H
 #define NBM_PREPEND_H
 
+#include "nodes/pg_list.h"
+
 #include "commit.h"
 
 typedef struct NbmPrepend
 {
 	NbmStore	store;
 	MemoryContext context;		/* of what was taken out */
-	MemoryContext scratch;		/* of one version */
 	NbmHead		head;			/* as it was */
 	List	   *kept;			/* of KeptVersion, oldest first */
 	int32		made;			/* versions before them */
