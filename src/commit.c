@@ -365,6 +365,31 @@ note_removed(NbmCommit *commit, const NbmLayout *layout)
 }
 
 /*
+ * Makes a layout the first version of a document whose head is there, though
+ * its versions were taken out.  The head is at version 1 then.
+ */
+static int32
+commit_first_again(NbmCommit *commit, NbmLayout *layout)
+{
+	NbmNewVersion version = {1};
+
+	memcpy(version.digest, commit->digest, NBM_DIGEST_LEN);
+	for (int i = 0; i < layout->nitems; i++)
+		layout->items[i].since = 1;
+	version.created_at = commit->at;
+	version.author = commit->author;
+	version.message = commit->message;
+	version.layout = layout;
+	version.counts[0] = layout->nitems;
+	nbm_store_add_version(&commit->store, NULL, &version);
+	commit->head.version = 1;
+	commit->head.next_key = commit->next_key;
+	commit->head.updated_at = commit->at;
+	nbm_store_advance(&commit->store, &commit->head);
+	return 1;
+}
+
+/*
  * Makes a version of a layout whose parts are stored and whose items have
  * their keys.  Returns its number, or the head's where nothing changed.
  */
@@ -378,6 +403,8 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 
 	nbm_layout_digest(layout, version.digest);
 	memcpy(commit->digest, version.digest, NBM_DIGEST_LEN);
+	if (commit->is_first)
+		return commit_first_again(commit, layout);
 	if (memcmp(version.digest, commit->parent.digest, NBM_DIGEST_LEN) == 0 &&
 		!commit->is_forced)
 	{
@@ -401,65 +428,6 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 	return version.version;
 }
 
-/* Takes the items and the envelope of a first version apart; parent: of keys. */
-static void
-place_first(Save *save, const NbmLayout *parent)
-{
-	NbmCandidate *news = palloc_array(NbmCandidate, Max(save->doc.nitems, 1));
-	NbmCandidates old_side = {NULL};
-	NbmCandidates new_side = {NULL};
-
-	for (int i = 0; i < save->doc.nitems; i++)
-		place_item(save, i, &news[i]);
-	place_envelope(save, NULL);
-	old_side.layout = parent;
-	new_side.items = news;
-	new_side.nitems = save->doc.nitems;
-	/* keys are looked for by core, where there are any */
-	if (parent != NULL)
-		store_parts(save);
-	nbm_identify(&save->commit->store, &old_side, &new_side, 1,
-				 &save->commit->next_key);
-}
-
-/* Stores the first version of a document whose head and parts are there. */
-static void
-add_first(Save *save)
-{
-	NbmNewVersion version = {1};
-
-	nbm_layout_digest(&save->layout, version.digest);
-	memcpy(save->commit->digest, version.digest, NBM_DIGEST_LEN);
-	version.created_at = save->commit->at;
-	version.author = save->commit->author;
-	version.message = save->commit->message;
-	version.layout = &save->layout;
-	version.counts[0] = save->doc.nitems;
-	nbm_store_add_version(&save->commit->store, NULL, &version);
-}
-
-/*
- * Makes version 1 of a document whose head is locked and whose versions were
- * taken out.  Items that stand among those noted as removed get their keys.
- * The head is at version 1 then.
- */
-void
-nbm_commit_again(NbmCommit *commit, Jsonb *content)
-{
-	NbmLayout	nothing = {0};
-	Save		save;
-
-	commit->has_parent = true;	/* there may be parts */
-	save_init(&save, commit, content);
-	place_first(&save, &nothing);
-	add_first(&save);
-	commit->head.version = 1;
-	commit->head.next_key = commit->next_key;
-	commit->head.updated_at = commit->at;
-	nbm_store_advance(&commit->store, &commit->head);
-	nbm_recent_put(&commit->store, commit->digest, content);
-}
-
 /*
  * Makes a document with its first version and returns its id: the one given,
  * or the next free one.  *at is set to its time.
@@ -469,18 +437,32 @@ nbm_commit_first(const NbmKind *kind, const int64 *id, const char *name,
 				 Jsonb *content, TimestampTz *at)
 {
 	NbmCommit	commit = {{kind, 0, false}};
+	NbmNewVersion version = {1};
+	NbmCandidate *news;
+	NbmCandidates old_side = {NULL};
+	NbmCandidates new_side = {NULL};
 	Save		save;
 
 	save_init(&save, &commit, content);
 	commit.at = GetCurrentTimestamp();
 	commit.next_key = 1;
-	place_first(&save, NULL);
+	news = palloc_array(NbmCandidate, Max(save.doc.nitems, 1));
+	for (int i = 0; i < save.doc.nitems; i++)
+		place_item(&save, i, &news[i]);
+	place_envelope(&save, NULL);
+	new_side.items = news;
+	new_side.nitems = save.doc.nitems;
+	nbm_identify(&commit.store, &old_side, &new_side, 1, &commit.next_key);
 	commit.head.version = 1;
 	commit.head.next_key = commit.next_key;
 	commit.head.created_at = commit.head.updated_at = commit.at;
 	commit.store.id = nbm_store_create(kind, id, name, &commit.head);
 	store_parts(&save);
-	add_first(&save);
+	nbm_layout_digest(&save.layout, version.digest);
+	version.created_at = commit.at;
+	version.layout = &save.layout;
+	version.counts[0] = save.doc.nitems;
+	nbm_store_add_version(&commit.store, NULL, &version);
 	*at = commit.at;
 	return commit.store.id;
 }

@@ -18,6 +18,8 @@ typedef struct NbmCommit
 	const char *author;			/* NULL: who is writing */
 	const char *message;		/* NULL: none */
 	bool		is_forced;		/* make a version even of equal content */
+	bool		is_first;		/* make version 1; the parent is where items get
+								 * their keys from */
 	TimestampTz at;				/* when the version was made */
 	uint8		digest[NBM_DIGEST_LEN]; /* of the version made */
 } NbmCommit;
@@ -33,7 +35,6 @@ extern int32 nbm_commit_layout(NbmCommit *commit, NbmLayout *layout);
 extern int64 nbm_commit_first(const NbmKind *kind, const int64 *id,
 							  const char *name, Jsonb *content,
 							  TimestampTz *at);
-extern void nbm_commit_again(NbmCommit *commit, Jsonb *content);
 extern int32 nbm_commit_restore(NbmCommit *commit, int32 version);
 extern Jsonb *nbm_read_document(const NbmStore *store,
 								const NbmVersion *version,

@@ -7,9 +7,10 @@
  * were saved now, state by state, and the versions are made again on top of
  * it, with the layouts, times, authors and messages that they had.
  *
- * Keys: all items of the versions are noted as removed, in a version 0 that
- * is gone at the end.  So what the past has of them is recognised just as
- * items that come back are, and gets the key that it has today.
+ * Keys: the items of the first state get them from the first version, as if
+ * they had been saved after it.  And all items of the versions are noted as
+ * removed, in a version 0 that is gone at the end: what a later state has of
+ * them is recognised just as items that come back are.
  */
 #include "postgres.h"
 
@@ -115,6 +116,21 @@ nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
 	MemoryContextSwitchTo(context);
 }
 
+/* Begins the first version; its items get their keys from the first kept one. */
+static void
+begin_first(const NbmPrepend *prepend, NbmCommit *commit, TimestampTz at)
+{
+	memset(commit, 0, sizeof(*commit));
+	commit->store = prepend->store;
+	commit->head = prepend->head;
+	commit->next_key = prepend->head.next_key;
+	commit->at = at;
+	commit->has_parent = true;
+	commit->is_first = true;
+	read_kept(linitial(prepend->kept), &commit->parent.layout);
+	nbm_layout_digest(&commit->parent.layout, commit->parent.digest);
+}
+
 /*
  * Makes the next version of the past, and returns its number; where the state
  * is equal to the one before, that one's.  at: when it was saved, if known to
@@ -128,21 +144,13 @@ nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
 
 	CHECK_FOR_INTERRUPTS();
 	if (prepend->made == 0)
-	{
-		memset(&commit, 0, sizeof(commit));
-		commit.store = prepend->store;
-		commit.head = prepend->head;
-		commit.next_key = prepend->head.next_key;
-		commit.at = Min(at, prepend->head.updated_at);
-		nbm_commit_again(&commit, state);
-		prepend->made = 1;
-	}
+		begin_first(prepend, &commit, Min(at, prepend->head.updated_at));
 	else
 	{
 		nbm_commit_begin(&commit, &prepend->store, NULL, NULL);
 		commit.at = Max(at, commit.head.updated_at);
-		prepend->made = nbm_commit_document(&commit, state, NULL);
 	}
+	prepend->made = nbm_commit_document(&commit, state, NULL);
 	nbm_store_end(level);
 	return prepend->made;
 }
