@@ -787,6 +787,124 @@ AS 'MODULE_PATHNAME', 'nbm_texera_backfill';
 COMMENT ON PROCEDURE notebook_migrate.texera_backfill(int) IS
   'Takes in what was saved before Texera was attached, and puts it before the first versions; in batches, resumable';
 
+CREATE FUNCTION notebook_migrate.texera_mapping(wid bigint, vid bigint DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_mapping';
+COMMENT ON FUNCTION notebook_migrate.texera_mapping(bigint, bigint) IS
+  'The mapping of Texera''s workflow as it was saved with a row of workflow_version; NULL is as it is now';
+
+CREATE FUNCTION notebook_migrate.texera_import_mapping(wid bigint, mapping jsonb, vid bigint DEFAULT NULL, nid bigint DEFAULT NULL)
+RETURNS TABLE(mapping_id bigint, links int, problems text[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_import_mapping';
+COMMENT ON FUNCTION notebook_migrate.texera_import_mapping(bigint, jsonb, bigint, bigint) IS
+  'Takes in a mapping of any shape that Texera has stored; keeps what is sound and tells what is not';
+
+CREATE FUNCTION notebook_migrate.texera_clone(from_wid bigint, to_wid bigint)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_clone';
+COMMENT ON FUNCTION notebook_migrate.texera_clone(bigint, bigint) IS
+  'Copies a workflow''s notebook and mapping to its duplicate, in Texera''s tables; returns the new nid';
+
+CREATE FUNCTION notebook_migrate.texera_may(kind text, id bigint, privilege text)
+RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_may_sql';
+COMMENT ON FUNCTION notebook_migrate.texera_may(text, bigint, text) IS
+  'May the current role READ or WRITE a document, by Texera''s workflow_user_access? For the policies that texera_rights() turns on';
+
+CREATE FUNCTION notebook_migrate.texera_rights("on" boolean)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_rights';
+COMMENT ON FUNCTION notebook_migrate.texera_rights(boolean) IS
+  'Turns row-level security by Texera''s workflow_user_access on or off';
+
+CREATE POLICY texera_read ON notebook_migrate.workflow_head FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_head IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_head FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_head IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.workflow_version FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_version IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_version FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_version IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.workflow_part FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_part IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_part FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_part IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.workflow_removed FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_removed IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_removed FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_removed IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_head FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_head IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_head FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_head IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_version FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_version IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_version FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_version IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_part FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_part IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_part FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_part IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_removed FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_removed IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_removed FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_removed IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.texera_version FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.texera_version IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.texera_version FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.texera_version IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.mapping FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ')
+         AND notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.mapping IS
+  'For those who have READ in Texera on both sides; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.mapping FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE')
+         AND notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.mapping IS
+  'For those who have WRITE in Texera on both sides; in force after texera_rights(true)';
+
 CREATE FUNCTION notebook_migrate.attach(kind text, target regclass, key_column name, content_column name)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp

@@ -59,6 +59,17 @@ lock_attachments(void)
 	nbm_store_end(level);
 }
 
+/* Brings all mapping rows of the application up to date. */
+static void
+maintain_all(const char *schema, Oid owner)
+{
+	NbmIdentity before;
+	int			level = nbm_owner_begin(owner, &before);
+
+	nbm_maintain_mappings(schema, NULL, NULL);
+	nbm_owner_end(level, &before);
+}
+
 PG_FUNCTION_INFO_V1(nbm_texera_attach);
 
 /* texera_attach(schema, maintain_mapping) */
@@ -99,6 +110,8 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 		nbm_attach_table(&attachment, owner);
 		taken = table->role;
 	}
+	if (PG_GETARG_BOOL(1))
+		maintain_all(schema, owner);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

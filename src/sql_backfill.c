@@ -251,18 +251,20 @@ do_next(Backfill *work)
 
 /*
  * Locks a workflow's head, so that what is read of the application afterwards
- * is not older than what the store has.
+ * is not older than what the store has.  False where the store has it not.
  */
-static void
+static bool
 lock_head(const Backfill *work, int64 workflow_id)
 {
 	NbmStore	store = {&nbm_workflow, workflow_id, false};
 	NbmHead		head;
 	NbmIdentity before;
+	bool		is_there;
 	int			level = nbm_owner_begin(work->past.owner, &before);
 
-	(void) nbm_store_try_lock(&store, &head);
+	is_there = nbm_store_try_lock(&store, &head);
 	nbm_owner_end(level, &before);
+	return is_there;
 }
 
 /*
@@ -281,9 +283,9 @@ end_batch(Backfill *work)
 	{
 		MemoryContext outer = MemoryContextSwitchTo(work->scratch);
 
-		lock_head(work, *(int64 *) lfirst(cell));
-		take_rows(work, work->read_present, &work->workflows,
-				  *(int64 *) lfirst(cell));
+		if (lock_head(work, *(int64 *) lfirst(cell)))
+			take_rows(work, work->read_present, &work->workflows,
+					  *(int64 *) lfirst(cell));
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(work->scratch);
 	}
