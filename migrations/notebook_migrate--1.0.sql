@@ -530,7 +530,7 @@ COMMENT ON FUNCTION notebook_migrate.operator_history(bigint, int) IS
 -- ---------------------------------------------------------------------------
 
 
-CREATE VIEW notebook_migrate.notebook AS
+CREATE VIEW notebook_migrate.notebook WITH (security_invoker = true) AS
   SELECT h.notebook_id, h.name, h.version,
          notebook_migrate.notebook_at(h.notebook_id, h.version) AS content,
          h.created_at, h.updated_at
@@ -566,7 +566,7 @@ COMMENT ON COLUMN notebook_migrate.cell_descent.from_key IS 'The cell that had i
 COMMENT ON COLUMN notebook_migrate.cell_descent.version IS 'The version in which it happened';
 COMMENT ON COLUMN notebook_migrate.cell_descent.change IS 'split: cell_key is new, from_key lives on; merged: from_key is gone';
 
-CREATE VIEW notebook_migrate.workflow AS
+CREATE VIEW notebook_migrate.workflow WITH (security_invoker = true) AS
   SELECT h.workflow_id, h.name, h.version,
          notebook_migrate.workflow_at(h.workflow_id, h.version) AS content,
          h.created_at, h.updated_at
