@@ -81,8 +81,7 @@ find_attachment(TriggerData *trigger, NbmWrite *write)
 
 	if (!nbm_guarded(look_up, &lookup, &caught))
 	{
-		nbm_report_problem(write->owner, nbm_table_name(lookup.table), "",
-						   &caught);
+		nbm_write_failed(write, lookup.table, &caught);
 		return false;
 	}
 	if (lookup.is_attached)

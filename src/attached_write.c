@@ -59,15 +59,17 @@ key_of(const NbmWrite *write, const NbmRow *row)
 static const char *const key_columns[] = {"wid", "vid", "version", "nid"};
 
 /* The keys of a row in words, such as "wid 7 vid 12", as a new string. */
-char *
-nbm_write_key(const NbmWrite *write)
+static char *
+write_key(const NbmWrite *write)
 {
 	const NbmRow *row = row_of(write);
 	StringInfoData buf;
 	int64		key;
 
 	initStringInfo(&buf);
-	if (write->attachment.role == NBM_ROLE_DOCUMENT)
+	/* of a table that could not be looked up, the key column is not known */
+	if (write->attachment.key_column != NULL &&
+		write->attachment.role == NBM_ROLE_DOCUMENT)
 	{
 		if (nbm_row_int(row, write->attachment.key_column, &key))
 			appendStringInfo(&buf, "%s " INT64_FORMAT,
@@ -180,7 +182,7 @@ take_mapping(NbmWrite *write)
 		return;
 	foreach(cell, problems)
 		nbm_problem_add(nbm_table_name(write->attachment.target),
-						nbm_write_key(write), ERRCODE_INVALID_PARAMETER_VALUE,
+						write_key(write), ERRCODE_INVALID_PARAMETER_VALUE,
 						lfirst(cell));
 }
 
@@ -257,9 +259,9 @@ write_report(void *arg)
 }
 
 /* Writes a problem down; where even that fails, it is a warning. */
-void
-nbm_report_problem(Oid owner, const char *table, const char *key,
-				   const NbmCaught *caught)
+static void
+report_problem(Oid owner, const char *table, const char *key,
+			   const NbmCaught *caught)
 {
 	Report		report = {owner, table, key, caught};
 	NbmCaught	again;
@@ -286,7 +288,18 @@ find_words(void *arg)
 {
 	KeyWords   *key = arg;
 
-	key->words = MemoryContextStrdup(key->context, nbm_write_key(key->write));
+	key->words = MemoryContextStrdup(key->context, write_key(key->write));
+}
+
+/* Writes down why a write could not be followed. */
+void
+nbm_write_failed(const NbmWrite *write, Oid table, const NbmCaught *caught)
+{
+	KeyWords	key = {write, CurrentMemoryContext, ""};
+	NbmCaught	ignored;
+
+	(void) nbm_guarded(find_words, &key, &ignored);
+	report_problem(write->owner, nbm_table_name(table), key.words, caught);
 }
 
 /* Does work for a write; false, and a problem written down, where it fails. */
@@ -294,13 +307,9 @@ bool
 nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 {
 	NbmCaught	caught;
-	NbmCaught	ignored;
-	KeyWords	key = {write, CurrentMemoryContext, ""};
 
 	if (nbm_guarded(work, write, &caught))
 		return true;
-	(void) nbm_guarded(find_words, &key, &ignored);
-	nbm_report_problem(write->owner, nbm_table_name(table), key.words,
-					   &caught);
+	nbm_write_failed(write, table, &caught);
 	return false;
 }

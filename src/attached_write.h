@@ -26,11 +26,10 @@ typedef struct NbmWrite
 /* The trigger that attaching a table puts on it. */
 #define NBM_TRIGGER_NAME "notebook_migrate"
 
-extern char *nbm_write_key(const NbmWrite *write);
 extern void nbm_write_take(void *write);
 extern void nbm_write_maintain(void *write);
 extern bool nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table);
-extern void nbm_report_problem(Oid owner, const char *table, const char *key,
-							   const NbmCaught *caught);
+extern void nbm_write_failed(const NbmWrite *write, Oid table,
+							 const NbmCaught *caught);
 
 #endif							/* NBM_ATTACHED_WRITE_H */
