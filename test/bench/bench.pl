@@ -43,6 +43,7 @@ use BenchFigures;
 use BenchServer;
 use ChangeMeasures;
 use StoreMeasures;
+use TexeraMeasures;
 
 GetOptions('quick' => \my $is_quick, 'only=s' => \(my $only = '.'))
   or die "usage: bench.pl [--quick] [--only=REGEX]\n";
@@ -63,7 +64,8 @@ my @MEASURES = (
 	[ lines   => \&measure_lines ],
 	[ merge   => \&measure_merge ],
 	[ floor   => \&measure_floors ],
-	[ history => \&measure_histories ],);
+	[ history => \&measure_histories ],
+	[ texera  => \&measure_texera ],);
 
 binmode $_, ':utf8' for *STDOUT, *STDERR;
 $| = 1;
