@@ -672,6 +672,8 @@ CREATE TABLE notebook_migrate.attachment (
   schema name,
   maintain_mapping boolean NOT NULL
 );
+CREATE INDEX attachment_target ON notebook_migrate.attachment (target);
+COMMENT ON INDEX notebook_migrate.attachment_target IS 'Finds how a table is attached';
 COMMENT ON TABLE notebook_migrate.attachment IS
   'The tables of applications that are attached, a handful. Written by attach() and texera_attach() for the extension''s owner only';
 COMMENT ON COLUMN notebook_migrate.attachment.target IS 'The table';

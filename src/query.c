@@ -265,7 +265,9 @@ static SPIPlanPtr plans[NBM_KINDS][QUERIES];
  */
 static const char *const plan_settings[] = {
 	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
-	"enable_mergejoin", "enable_material"
+	"enable_mergejoin", "enable_material",
+	/* what is scanned all the same has a price that would have it compiled */
+	"jit"
 };
 
 /*

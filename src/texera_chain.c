@@ -250,11 +250,21 @@ nbm_chain_each(const NbmChain *chain,
 			elog(ERROR, "state %d of the past is lost", j);
 		past.state = DatumGetJsonbP(slot_getattr(slot, 1, &is_null));
 		visit(&past, arg);
+		ExecClearTuple(slot);	/* of scratch, where it came from a file */
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(scratch);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	MemoryContextDelete(scratch);
+}
+
+/* Frees what a walk has found, and the file it may be in. */
+void
+nbm_chain_close(NbmChain *chain)
+{
+	if (chain->states != NULL)
+		tuplestore_end(chain->states);
+	chain->states = NULL;
 }
 
 /* What is special about a chain, in words; NULL: nothing. */

@@ -47,6 +47,7 @@ extern void nbm_chain_walk(NbmChain *chain);
 extern void nbm_chain_each(const NbmChain *chain,
 						   void (*visit) (const NbmPast *past, void *arg),
 						   void *arg);
+extern void nbm_chain_close(NbmChain *chain);
 extern const char *nbm_chain_note(const NbmChain *chain);
 
 #endif							/* NBM_TEXERA_CHAIN_H */

@@ -177,6 +177,7 @@ nbm_texera_take_past(NbmTexeraPast *past)
 {
 	Filling    *filling = palloc0_object(Filling);
 	NbmCaught	caught;
+	bool		is_done;
 
 	filling->past = past;
 	filling->context = CurrentMemoryContext;
@@ -199,7 +200,9 @@ nbm_texera_take_past(NbmTexeraPast *past)
 		nbm_chain_walk(&filling->chain);
 	past->rows = filling->chain.rows;
 	report_chain(filling);
-	if (nbm_guarded(fill, filling, &caught))
+	is_done = nbm_guarded(fill, filling, &caught);
+	nbm_chain_close(&filling->chain);
+	if (is_done)
 		return;
 	check_intervention(&caught);
 	past->versions = 0;

@@ -192,7 +192,9 @@ SKIP:
 my $memory = q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts};
 my $half = int($many / 2);
 ($code, $out, $err) = $node->psql('past', <<"SQL");
+SET work_mem = '64kB'; -- states go through a file
 CALL notebook_migrate.texera_backfill($many);
+RESET work_mem;
 CALL notebook_migrate.texera_backfill($half);
 $memory;
 CALL notebook_migrate.texera_backfill();
