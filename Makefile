@@ -7,7 +7,7 @@ EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION
 OBJS        := $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA        := $(sort $(wildcard migrations/$(EXTENSION)--*.sql))
 PG_CPPFLAGS  = -Isrc -DNBM_VERSION=\"$(EXTVERSION)\"
-SHLIB_LINK   = -Wl,--version-script=exports.map
+SHLIB_LINK   = -Wl,--version-script=exports.map -lcjson
 
 # The file named "setup" creates the extension for all that follow.
 REGRESS        := $(patsubst sql/%.sql,%,$(wildcard sql/setup.sql) \

@@ -163,6 +163,15 @@ SELECT from_to AS "from, to", change, key, at, pg_temp.cut(source, 58) AS "a lin
          GROUP BY 1, 2, 3) AS changes
  ORDER BY version, place;
 
+\echo 'A cell cut in two keeps its key on the greater part. notebook_diff_text(notebook, 2, 3) is made'
+\echo 'to be read, and says where the rest went:'
+\pset format unaligned
+\pset tuples_only on
+SELECT notebook_diff_text(:nb, 2, 3);
+\echo
+\pset tuples_only off
+\pset format aligned
+
 \echo 'All of the workflow''s saves at once, by workflow_diff(workflow, 1, 4):'
 SELECT change, operator_key AS key, array_to_string(detail, ', ') AS what,
        CASE change WHEN 'modified' THEN pg_temp.cut(pg_temp.line(new_source, old_source), 55) ELSE '' END AS "a line that is new"

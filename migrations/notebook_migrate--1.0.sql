@@ -4,8 +4,9 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, JSON Patch, Texera, care, rights.  Notebook and workflow
--- tables are built alike; docs/data-model.md explains them.
+-- views, mapping functions, notebook to workflow, jobs, JSON Patch,
+-- Texera, care, rights.  Notebook and workflow tables are built alike; docs/data-model.md
+-- explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -254,6 +255,99 @@ COMMENT ON CONSTRAINT workflow_version_pkey ON notebook_migrate.workflow_version
 COMMENT ON CONSTRAINT workflow_part_pkey ON notebook_migrate.workflow_part IS 'Each once';
 COMMENT ON CONSTRAINT workflow_removed_pkey ON notebook_migrate.workflow_removed IS 'Each once';
 
+-- ---------------------------------------------------------------------------
+-- The queue of conversion jobs
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE notebook_migrate.migration_job (
+  notebook_id bigint NOT NULL,
+  job_id bigint GENERATED ALWAYS AS IDENTITY,
+  rank bigint NOT NULL,
+  created_at timestamptz NOT NULL,
+  run_after timestamptz NOT NULL,
+  started_at timestamptz,
+  lease_until timestamptz,
+  finished_at timestamptz,
+  workflow_id bigint,
+  mapping_id bigint,
+  equal_to bigint,
+  version int NOT NULL,
+  priority int NOT NULL,
+  attempt int NOT NULL DEFAULT 0,
+  max_attempts int NOT NULL,
+  workflow_version int,
+  is_first boolean NOT NULL,
+  is_due boolean NOT NULL,
+  dedupe boolean NOT NULL,
+  kind text NOT NULL,
+  state text NOT NULL DEFAULT 'waiting',
+  worker text,
+  token uuid,
+  work bytea,
+  payload jsonb NOT NULL,
+  progress jsonb,
+  errors jsonb,
+  usage jsonb,
+  warnings text[],
+  PRIMARY KEY (notebook_id, job_id),
+  CONSTRAINT migration_job_state CHECK (state OPERATOR(pg_catalog.=) ANY
+    (ARRAY['waiting', 'leased', 'done', 'failed', 'dead', 'cancelled']))
+) WITH (fillfactor = 50);
+CREATE INDEX migration_job_id ON notebook_migrate.migration_job (job_id);
+CREATE INDEX migration_job_line ON notebook_migrate.migration_job (notebook_id, kind, job_id)
+  WHERE finished_at IS NULL;
+CREATE INDEX migration_job_next ON notebook_migrate.migration_job (rank, run_after, job_id)
+  WHERE is_first AND is_due AND state OPERATOR(pg_catalog.=) 'waiting';
+CREATE INDEX migration_job_next_kind ON notebook_migrate.migration_job (kind, rank, run_after, job_id)
+  WHERE is_first AND is_due AND state OPERATOR(pg_catalog.=) 'waiting';
+CREATE INDEX migration_job_leased ON notebook_migrate.migration_job (lease_until)
+  WHERE state OPERATOR(pg_catalog.=) 'leased';
+CREATE INDEX migration_job_later ON notebook_migrate.migration_job (run_after)
+  WHERE is_first AND NOT is_due AND state OPERATOR(pg_catalog.=) 'waiting';
+CREATE INDEX migration_job_work ON notebook_migrate.migration_job (notebook_id, work, job_id)
+  WHERE dedupe OR state OPERATOR(pg_catalog.=) 'done';
+COMMENT ON TABLE notebook_migrate.migration_job IS
+  'One row a job: what is to be done with a version of a notebook, who has it, what came of it. Written by the job functions';
+COMMENT ON SEQUENCE notebook_migrate.migration_job_job_id_seq IS 'Ids of jobs';
+COMMENT ON CONSTRAINT migration_job_pkey ON notebook_migrate.migration_job IS 'Finds the jobs of a notebook';
+COMMENT ON CONSTRAINT migration_job_state ON notebook_migrate.migration_job IS 'The states there are';
+COMMENT ON INDEX notebook_migrate.migration_job_id IS 'Finds a job';
+COMMENT ON INDEX notebook_migrate.migration_job_line IS 'The unfinished jobs of a notebook and kind, oldest first';
+COMMENT ON INDEX notebook_migrate.migration_job_next IS 'What can be handed out, in the order in which it is';
+COMMENT ON INDEX notebook_migrate.migration_job_next_kind IS 'The same for workers that take some kinds only';
+COMMENT ON INDEX notebook_migrate.migration_job_leased IS 'Finds leases that ran out';
+COMMENT ON INDEX notebook_migrate.migration_job_later IS 'Finds retries and late starts that have become due';
+COMMENT ON INDEX notebook_migrate.migration_job_work IS 'Finds equal work';
+COMMENT ON COLUMN notebook_migrate.migration_job.notebook_id IS 'The notebook';
+COMMENT ON COLUMN notebook_migrate.migration_job.job_id IS 'The job';
+COMMENT ON COLUMN notebook_migrate.migration_job.rank IS 'The priority times -1: the order of jobs is that of an index';
+COMMENT ON COLUMN notebook_migrate.migration_job.created_at IS 'When it was submitted';
+COMMENT ON COLUMN notebook_migrate.migration_job.run_after IS 'Not handed out before; moved on by each failure';
+COMMENT ON COLUMN notebook_migrate.migration_job.started_at IS 'When it was last handed out';
+COMMENT ON COLUMN notebook_migrate.migration_job.lease_until IS 'While it is leased: when the worker''s time is up';
+COMMENT ON COLUMN notebook_migrate.migration_job.finished_at IS 'When it was done, failed, given up or cancelled';
+COMMENT ON COLUMN notebook_migrate.migration_job.workflow_id IS 'Its result: the workflow';
+COMMENT ON COLUMN notebook_migrate.migration_job.mapping_id IS 'Its result: the mapping';
+COMMENT ON COLUMN notebook_migrate.migration_job.equal_to IS 'The job that did the same work and whose result this one was given';
+COMMENT ON COLUMN notebook_migrate.migration_job.version IS 'The version of the notebook';
+COMMENT ON COLUMN notebook_migrate.migration_job.priority IS 'Higher is handed out first';
+COMMENT ON COLUMN notebook_migrate.migration_job.attempt IS 'How often it was handed out';
+COMMENT ON COLUMN notebook_migrate.migration_job.max_attempts IS 'How often it may be';
+COMMENT ON COLUMN notebook_migrate.migration_job.workflow_version IS 'Its result: the version of the workflow';
+COMMENT ON COLUMN notebook_migrate.migration_job.is_first IS 'No older job of its notebook and kind was unfinished';
+COMMENT ON COLUMN notebook_migrate.migration_job.is_due IS 'Its run_after has come';
+COMMENT ON COLUMN notebook_migrate.migration_job.dedupe IS 'Whether equal work that is asked for while it is unfinished is answered with it';
+COMMENT ON COLUMN notebook_migrate.migration_job.kind IS 'What is to be done: convert, or a word of the application';
+COMMENT ON COLUMN notebook_migrate.migration_job.state IS 'waiting, leased, done, failed, dead or cancelled';
+COMMENT ON COLUMN notebook_migrate.migration_job.worker IS 'Who had it last';
+COMMENT ON COLUMN notebook_migrate.migration_job.token IS 'What its worker must show; known to job_claim''s caller';
+COMMENT ON COLUMN notebook_migrate.migration_job.work IS 'SHA-256 of what is to be done; equal for equal work. NULL where it came to nothing';
+COMMENT ON COLUMN notebook_migrate.migration_job.payload IS 'What the submitter says to the worker';
+COMMENT ON COLUMN notebook_migrate.migration_job.progress IS 'What the worker last said of its progress';
+COMMENT ON COLUMN notebook_migrate.migration_job.errors IS 'An object for each attempt that failed: attempt, worker, at, error';
+COMMENT ON COLUMN notebook_migrate.migration_job.usage IS 'What the worker said it used: tokens, cost';
+COMMENT ON COLUMN notebook_migrate.migration_job.warnings IS 'Its result: what was left out';
+
 -- lz4 where the server has it
 DO $$
 DECLARE
@@ -288,6 +382,8 @@ SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.workflow_part', '')
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.workflow_removed', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.workflow_head_workflow_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.mapping', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_job', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_job_job_id_seq', '');
 
 -- ---------------------------------------------------------------------------
 -- Guards of the history
@@ -304,11 +400,11 @@ CREATE FUNCTION notebook_migrate.notebook_head_deleted() RETURNS trigger
 LANGUAGE c SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_notebook_head_deleted';
 COMMENT ON FUNCTION notebook_migrate.notebook_head_deleted() IS
-  'Trigger: with a notebook go its versions, parts and mappings';
+  'Trigger: with a notebook go its versions, parts, mappings and jobs';
 CREATE TRIGGER notebook_head_deleted AFTER DELETE ON notebook_migrate.notebook_head
   FOR EACH ROW EXECUTE FUNCTION notebook_migrate.notebook_head_deleted();
 COMMENT ON TRIGGER notebook_head_deleted ON notebook_migrate.notebook_head IS
-  'With a notebook go its versions, parts and mappings';
+  'With a notebook go its versions, parts, mappings and jobs';
 CREATE TRIGGER append_only BEFORE TRUNCATE ON notebook_migrate.notebook_head
   FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only();
 COMMENT ON TRIGGER append_only ON notebook_migrate.notebook_head IS
@@ -640,6 +736,98 @@ LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 20 SET search_path = pg_catalog,
 AS 'MODULE_PATHNAME', 'nbm_mapping_health';
 COMMENT ON FUNCTION notebook_migrate.mapping_health(bigint, bigint) IS
   'How the mappings stand for the newest versions of each mapped pair';
+
+-- ---------------------------------------------------------------------------
+-- Notebook to workflow
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.migration_prompt(notebook_id bigint, version int DEFAULT NULL, scope text DEFAULT 'all')
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_migration_prompt';
+COMMENT ON FUNCTION notebook_migrate.migration_prompt(bigint, int, text) IS
+  'What a language model is shown of a notebook: all cells, or with scope ''changed'' those that the mapping has not answered for';
+
+CREATE FUNCTION notebook_migrate.workflow_parse_reply(reply text)
+RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_workflow_parse_reply';
+COMMENT ON FUNCTION notebook_migrate.workflow_parse_reply(text) IS
+  'What is found in a language model''s reply, and what is not sound in it; nothing is stored';
+
+CREATE FUNCTION notebook_migrate.migration_accept(notebook_id bigint, version int, workflow_reply text, mapping_reply text, workflow_id bigint DEFAULT NULL, name text DEFAULT NULL, strict boolean DEFAULT false)
+RETURNS TABLE(workflow_id bigint, workflow_version int, mapping_id bigint, warnings text[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_migration_accept';
+COMMENT ON FUNCTION notebook_migrate.migration_accept(bigint, int, text, text, bigint, text, boolean) IS
+  'Takes a language model''s replies in: a workflow, or a version of the one given, and its mapping';
+
+-- ---------------------------------------------------------------------------
+-- Jobs
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.job_submit(notebook_id bigint, version int DEFAULT NULL, kind text DEFAULT 'convert', priority int DEFAULT 0, run_after timestamptz DEFAULT pg_catalog.now(), max_attempts int DEFAULT 5, payload jsonb DEFAULT '{}', dedupe boolean DEFAULT true)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_submit';
+COMMENT ON FUNCTION notebook_migrate.job_submit(bigint, int, text, int, timestamptz, int, jsonb, boolean) IS
+  'Asks for work on a version of a notebook; returns the job_id. Equal work is not done twice, unless dedupe is false';
+
+CREATE FUNCTION notebook_migrate.job_claim(worker text, lease interval DEFAULT '5 min', kinds text[] DEFAULT NULL, n int DEFAULT 1)
+RETURNS TABLE(job_id bigint, token uuid, notebook_id bigint, version int, kind text, attempt int, payload jsonb, prompt jsonb, lease_until timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_claim';
+COMMENT ON FUNCTION notebook_migrate.job_claim(text, interval, text[], int) IS
+  'Hands out up to n jobs, each to one worker; no rows where there is nothing to do';
+
+CREATE FUNCTION notebook_migrate.job_heartbeat(job_id bigint, token uuid, extend interval DEFAULT '5 min', progress jsonb DEFAULT NULL)
+RETURNS timestamptz
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_heartbeat';
+COMMENT ON FUNCTION notebook_migrate.job_heartbeat(bigint, uuid, interval, jsonb) IS
+  'The worker lives: its lease ends so long from now. Refused (55000) once the job is not the worker''s any more';
+
+CREATE FUNCTION notebook_migrate.job_complete(job_id bigint, token uuid, workflow_reply text, mapping_reply text, usage jsonb DEFAULT NULL)
+RETURNS TABLE(workflow_id bigint, workflow_version int, mapping_id bigint, warnings text[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_complete';
+COMMENT ON FUNCTION notebook_migrate.job_complete(bigint, uuid, text, text, jsonb) IS
+  'The worker''s answer: stores workflow and mapping as migration_accept() does, and finishes the job';
+
+CREATE FUNCTION notebook_migrate.job_fail(job_id bigint, token uuid, error text, retry boolean DEFAULT true)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_fail';
+COMMENT ON FUNCTION notebook_migrate.job_fail(bigint, uuid, text, boolean) IS
+  'The worker could not: the job waits for a retry, or is failed or dead; returns the state';
+
+CREATE FUNCTION notebook_migrate.job_cancel(job_id bigint)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_cancel';
+COMMENT ON FUNCTION notebook_migrate.job_cancel(bigint) IS
+  'Cancels a job that is not finished; false where it is';
+
+CREATE FUNCTION notebook_migrate.job_status(job_id bigint)
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE COST 100 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_status_sql';
+COMMENT ON FUNCTION notebook_migrate.job_status(bigint) IS
+  'All about a job';
+
+CREATE FUNCTION notebook_migrate.job_stats()
+RETURNS TABLE(kind text, state text, jobs bigint, oldest timestamptz, attempts bigint, usage jsonb)
+LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 10 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_stats';
+COMMENT ON FUNCTION notebook_migrate.job_stats() IS
+  'How many jobs there are of each kind and state, since when, and what they used';
+
+CREATE FUNCTION notebook_migrate.job_prune(older_than interval)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_job_prune_sql';
+COMMENT ON FUNCTION notebook_migrate.job_prune(interval) IS
+  'Deletes jobs that were finished longer ago; returns how many';
 
 -- ---------------------------------------------------------------------------
 -- JSON Patch

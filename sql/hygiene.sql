@@ -35,7 +35,7 @@ SELECT what FROM member
 
 -- No function that reads tables or settings claims to be immutable; what is volatile is never parallel safe.
 SELECT what FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
- WHERE provolatile = 'i' AND proname !~ '^(part_body|json_patch|json_patch_diff|cell_names)$' ORDER BY what COLLATE "C";
+ WHERE provolatile = 'i' AND proname !~ '^(part_body|workflow_parse_reply|json_patch|json_patch_diff|cell_names)$' ORDER BY what COLLATE "C";
 SELECT what FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
  WHERE provolatile = 'v' AND proparallel = 's' ORDER BY what COLLATE "C";
 

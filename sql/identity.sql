@@ -100,6 +100,29 @@ SELECT notebook_commit(1609, sample.notebook()) AS version;
 SELECT notebook_commit(1609, sample.sources('www[1:2]')) AS version;
 SELECT NOT pg_temp.keys(1609) && (pg_temp.keys(1609, 1) || pg_temp.keys(1609, 3)) AS new_key;
 
+-- Cut in two: the part that holds more keeps the key, wherever it stands, and so does the cell that gives more to a merged one.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1610, 'cut and joined', sample.sources('import math',
+  E'def area(r):\n    return math.pi * r ** 2\n\nradii = [1, 2, 3]\nareas = [area(r) for r in radii]\nprint(sum(areas))', 'end()'));
+SELECT notebook_commit(1610, sample.sources('import math', E'def area(r):\n    return math.pi * r ** 2',
+  E'radii = [1, 2, 3]\nareas = [area(r) for r in radii]\nprint(sum(areas))', 'end()')) AS version;
+SELECT pg_temp.keys(1610) AS keys;
+SELECT notebook_commit(1610, sample.sources('import math',
+  E'def area(r):\n    return math.pi * r ** 2\n\nradii = [1, 2, 3]\nareas = [area(r) for r in radii]\nprint(sum(areas))', 'end()')) AS version;
+SELECT pg_temp.keys(1610) AS keys;
+
+-- Format 3 becomes 4: no worksheets, no heading cells, input is source, every cell has an id.
+INSERT INTO notebook (notebook_id, name, content) VALUES (1611, 'upgrade', '{"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"metadata": {}, "cells": [
+  {"cell_type": "heading", "level": 2, "metadata": {}, "source": ["Reading the data"]},
+  {"cell_type": "code", "language": "python", "collapsed": false, "metadata": {}, "input": ["rows = open(\"in.csv\")\n", "len(rows)"], "prompt_number": 1,
+   "outputs": [{"output_type": "pyout", "prompt_number": 1, "metadata": {}, "text": ["7"]}]},
+  {"cell_type": "code", "language": "python", "collapsed": false, "metadata": {}, "input": [], "outputs": []},
+  {"cell_type": "markdown", "metadata": {}, "source": ["That was *all*."]}]}]}');
+SELECT notebook_commit(1611, sample.notebook(sample.cell('## Reading the data', 'id-1', 'markdown'),
+  sample.cell(E'rows = open("in.csv")\nlen(rows)', 'id-2', execution_count => 1,
+              outputs => '[{"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": {"text/plain": "7"}}]'),
+  sample.cell('', 'id-3'), sample.cell('That was *all*.', 'id-4', 'markdown'))) AS version;
+SELECT pg_temp.keys(1611, 1) AS format_3, pg_temp.keys(1611) AS format_4;
+
 -- Operators: all-new ids, as a duplicate of the workflow has them, and a turned order.
 INSERT INTO workflow (workflow_id, name, content) VALUES (1601, 'all-new ids', sample.workflow(
   ARRAY[sample.operator('A', 'read()', 'Read'), sample.operator('B', 'clean()', 'Clean'), sample.operator('C', 'plot()', 'Plot')],
@@ -111,6 +134,54 @@ SELECT o.operator_id, n.operator_id AS now
   FROM workflow_operators(1601, 1) AS o LEFT JOIN workflow_operators(1601, 2) AS n USING (operator_key)
  ORDER BY o.operator_id COLLATE "C";
 
-SELECT v.* FROM generate_series(1601, 1609) AS n (id), store_verify('notebook', n.id) AS v;
+-- Operators generated anew, in another order: equal ones are told apart by what they are linked with, through
+-- others of their kind and where their neighbour was edited, too.
+INSERT INTO workflow (workflow_id, name, content) VALUES (1602, 'equal operators', sample.workflow(
+  ARRAY[sample.operator('R', 'read("people")', 'Read'),
+        sample.operator('F1', 'keep(x)', 'Adults'), sample.operator('P1', 'all()', 'Project'), sample.operator('W1', 'write("adults")', 'Write'),
+        sample.operator('F2', 'keep(x)', 'Minors'), sample.operator('P2', 'all()', 'Project'), sample.operator('W2', 'write("minors", header=True)', 'Write'),
+        sample.operator('F3', 'keep(x)', 'Others'), sample.operator('P3', 'all()', 'Project'), sample.operator('W3', 'count_and_print(x)', 'Count')],
+  ARRAY[sample.link('a', 'R', 'F1'), sample.link('b', 'F1', 'P1'), sample.link('c', 'P1', 'W1'),
+        sample.link('d', 'R', 'F2'), sample.link('e', 'F2', 'P2'), sample.link('f', 'P2', 'W2'),
+        sample.link('g', 'R', 'F3'), sample.link('h', 'F3', 'P3'), sample.link('i', 'P3', 'W3')]));
+SELECT workflow_commit(1602, sample.workflow(
+  ARRAY[sample.operator('n1', 'all()', 'Project'), sample.operator('n2', 'keep(x)', 'Filter'), sample.operator('n3', 'count_and_print(x)', 'Count'),
+        sample.operator('n4', 'keep(x)', 'Filter'), sample.operator('n5', 'write("adults")', 'Write'), sample.operator('n6', 'all()', 'Project'),
+        sample.operator('n7', 'write("minors", header=False)', 'Write'), sample.operator('n8', 'all()', 'Project'),
+        sample.operator('n9', 'keep(x)', 'Filter'), sample.operator('n0', 'read("people")', 'Read')],
+  ARRAY[sample.link('1', 'n0', 'n9'), sample.link('2', 'n9', 'n1'), sample.link('3', 'n1', 'n5'),
+        sample.link('4', 'n0', 'n2'), sample.link('5', 'n2', 'n8'), sample.link('6', 'n8', 'n7'),
+        sample.link('7', 'n0', 'n4'), sample.link('8', 'n4', 'n6'), sample.link('9', 'n6', 'n3')])) AS version;
+SELECT o.operator_id, n.operator_id AS now
+  FROM workflow_operators(1602, 1) AS o FULL JOIN workflow_operators(1602, 2) AS n USING (operator_key)
+ ORDER BY o.operator_id COLLATE "C", n.operator_id COLLATE "C";
+-- Some of them keep their ids and their places in the array: they tell which of the others is which.
+SELECT workflow_commit(1602, sample.workflow(
+  ARRAY[sample.operator('n1', 'all()', 'Project'), sample.operator('n2', 'keep(x)', 'Filter'), sample.operator('n3', 'count_and_print(x)', 'Count'),
+        sample.operator('m9', 'keep(x)', 'Filter'), sample.operator('m8', 'all()', 'Project'), sample.operator('m4', 'keep(x)', 'Filter'), sample.operator('m6', 'all()', 'Project'),
+        sample.operator('n5', 'write("adults")', 'Write'), sample.operator('n7', 'write("minors", header=False)', 'Write'), sample.operator('n0', 'read("people")', 'Read')],
+  ARRAY[sample.link('1', 'n0', 'm9'), sample.link('2', 'm9', 'n1'), sample.link('3', 'n1', 'n5'),
+        sample.link('4', 'n0', 'n2'), sample.link('5', 'n2', 'm8'), sample.link('6', 'm8', 'n7'),
+        sample.link('7', 'n0', 'm4'), sample.link('8', 'm4', 'm6'), sample.link('9', 'm6', 'n3')])) AS version;
+SELECT o.operator_id, n.operator_id AS now
+  FROM workflow_operators(1602, 2) AS o FULL JOIN workflow_operators(1602, 3) AS n USING (operator_key)
+ ORDER BY o.operator_id COLLATE "C", n.operator_id COLLATE "C";
+
+-- A clone, as Texera makes it: every operator's id replaced by a new one in the whole text, inside of properties, too.
+-- The operators' texts differ in nothing else.
+CREATE FUNCTION pg_temp.clone(workflow text, salt text) RETURNS jsonb LANGUAGE sql AS $$
+  SELECT string_agg(CASE WHEN part ~ '^[0-9a-f-]{36}$' THEN md5(part || salt)::uuid::text ELSE part END, '' ORDER BY n)::jsonb
+    FROM regexp_split_to_table(regexp_replace(workflow, '([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})', '~\1~', 'g'), '~')
+         WITH ORDINALITY AS p (part, n)
+$$;
+INSERT INTO workflow (workflow_id, name, content)
+  SELECT 1603, 'clone', pg_temp.clone(sample.workflow(array_agg(sample.operator(id, 'after(' || before || ')', 'UDF') ORDER BY n),
+                                      array_agg(sample.link('link-' || n, before, id) ORDER BY n) FILTER (WHERE n > 1))::text, 'one')
+    FROM (SELECT n, 'UDF-operator-' || md5('op' || n)::uuid, 'UDF-operator-' || md5('op' || n - 1)::uuid FROM generate_series(1, 6) AS n) AS o (n, id, before);
+SELECT workflow_commit(1603, pg_temp.clone(workflow_at(1603)::text, 'two')) AS version;
+SELECT count(*) AS operators, count(*) FILTER (WHERE o.position = n.position) AS same, count(*) FILTER (WHERE o.operator_id = n.operator_id) AS same_id
+  FROM workflow_operators(1603, 1) AS o JOIN workflow_operators(1603, 2) AS n USING (operator_key);
+
+SELECT v.* FROM generate_series(1601, 1611) AS n (id), store_verify('notebook', n.id) AS v;
 DELETE FROM notebook WHERE notebook_id BETWEEN 1601 AND 1699;
-DELETE FROM workflow WHERE workflow_id = 1601;
+DELETE FROM workflow WHERE workflow_id BETWEEN 1601 AND 1603;

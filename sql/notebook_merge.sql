@@ -141,6 +141,19 @@ SELECT c ->> 'path' AS path FROM notebook_merge(pg_temp.sheets('one', 'two'), pg
 SELECT pg_temp.merged(sample.notebook(), sample.sources('o'), sample.sources('t'));
 SELECT pg_temp.merged(sample.sources('x'), sample.notebook(), sample.notebook() || '{"metadata": {"t": 1}}');
 
+-- The times of a run, which JupyterLab notes, are no edit: both may have run a cell, and a cell that was only run can be deleted.
+SELECT content #> '{cells,1,metadata}' AS metadata, conflicts
+  FROM notebook_merge(:base, pg_temp.with(:base, '{cells,1,metadata}', '{"execution": {"started": 1}}'),
+                             pg_temp.with(:base, '{cells,1,metadata}', '{"execution": {"started": 2}, "tags": ["slow"]}'));
+SELECT jsonb_array_length(content -> 'cells') AS cells, conflicts
+  FROM notebook_merge(:base, :base #- '{cells,1}', pg_temp.with(:base, '{cells,1,metadata}', '{"execution": {"started": 2}}'));
+
+-- Both joined the same two cells, and one went on: the joined cell is there once.
+SELECT jsonb_path_query_array(content, '$.cells[*].source') AS sources, conflicts
+  FROM notebook_merge(sample.sources('import re', 'rides = read_table("rides.csv")', 'fares = read_table("fares.csv")', 'plot(rides, fares)'),
+                      sample.sources('import re', E'rides = read_table("rides.csv")\nfares = read_table("fares.csv")', 'plot(rides, fares)'),
+                      sample.sources('import re', E'rides = read_table("rides.csv")\nfares = read_table("fares.csv")', 'both = rides.merge(fares, on="ride")', 'plot(rides, fares)'));
+
 -- What cannot be merged.
 SELECT notebook_merge(NULL, :base, :base);
 \echo :SQLSTATE

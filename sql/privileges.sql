@@ -55,6 +55,7 @@ SELECT version, change FROM cell_history(1, 1);
 SELECT mapping_at(1, 1, 1, 1);
 SELECT state FROM mapping_links(1, 1, 1, 1);
 SELECT links, exact FROM mapping_health();
+SELECT jsonb_array_length(migration_prompt(1) -> 'cells') AS cells, workflow_parse_reply('{"code": {"A": "a"}}') -> 'udfs' AS udfs;
 SELECT * FROM store_verify(NULL, NULL);
 -- And writes nothing, though it may call every function.
 INSERT INTO notebook (name, content) VALUES ('x', '{"cells": []}');
@@ -71,6 +72,10 @@ SELECT workflow_commit(1, '{"operators": []}');
 \echo :SQLSTATE
 SELECT mapping_put(1, 1, 1, 1, '{"links": []}');
 \echo :SQLSTATE
+SELECT * FROM migration_accept(1, 1, '{"code": {"A": "a"}}', '{"A": ["1"]}');
+\echo :SQLSTATE
+SELECT * FROM migration_accept(1, 1, '{"code": {"A": "a"}}', '{"A": ["1"]}', 1);
+\echo :SQLSTATE
 
 -- A writer writes, by every way.
 SET SESSION AUTHORIZATION regress_nbm_writer;
@@ -82,6 +87,8 @@ SELECT notebook_edit(1, '[{"op": "insert", "value": {"cell_type": "code", "sourc
 SELECT notebook_restore(1, 1) AS version;
 SELECT workflow_edit(1, '[{"op": "delete", "operator": "A"}]') AS version;
 SELECT mapping_put(1, 1, 1, 1, '{"links": []}') IS NOT NULL AS stored;
+SELECT workflow_version, warnings FROM migration_accept(1, 1, '{"code": {"A": "a"}}', '{"A": ["1"]}');
+SELECT workflow_version, warnings FROM migration_accept(1, 1, '{"code": {"B": "b"}}', '{"B": ["1"]}', 1);
 SELECT version, author FROM notebook_version WHERE notebook_id = 1 ORDER BY version;
 -- But no writer rewrites history, whatever was granted.
 UPDATE notebook_version SET author = 'somebody else' WHERE notebook_id = 1;

@@ -63,9 +63,12 @@ SELECT notebook_migrate.mapping_at(5401, 1, 5401, 2);
 SELECT state FROM notebook_migrate.mapping_links(5401, 1, 5401, 2);
 SELECT side, item_id FROM notebook_migrate.mapping_unmapped(5401, 1, 5401, 2);
 SELECT links FROM notebook_migrate.mapping_health(5401, 5401);
+SELECT notebook_migrate.migration_prompt(5401, scope => 'changed') -> 'operators';
+SELECT workflow_version, warnings FROM notebook_migrate.migration_accept(5401, 1, '{"code": {"U": "u"}}', '{"U": ["1"]}', 5401);
+SELECT workflow_version, warnings FROM notebook_migrate.migration_accept(5401, 1, '{"code": {"U": "u"}}', '{"U": ["1"]}', name => 'safe');
 SELECT * FROM notebook_migrate.store_verify('notebook', 5401);
 DELETE FROM notebook_migrate.notebook WHERE name OPERATOR(pg_catalog.~) '^safe';
-DELETE FROM notebook_migrate.workflow WHERE workflow_id OPERATOR(pg_catalog.=) 5401;
+DELETE FROM notebook_migrate.workflow WHERE workflow_id OPERATOR(pg_catalog.=) 5401 OR name OPERATOR(pg_catalog.=) 'safe';
 
 -- The caller's own path is as it was, and the hostile tables are empty.
 SHOW search_path;

@@ -36,6 +36,9 @@ SELECT version, message, cells, inserted, deleted, modified, moved
 SELECT change, cell_key, new_position, old_source, new_source
   FROM notebook_diff(4175, 1, 3);
 
+SELECT line FROM string_to_table(notebook_diff_text(4175, 1, 3), E'\n') WITH ORDINALITY AS d (line, n)
+ WHERE n > 2;  -- the first two lines name the versions, with author and time
+
 SELECT * FROM cell_history(4175, 3);
 
 SELECT notebook_at(4175, 1) -> 'cells' -> 2 ->> 'source' AS source;
@@ -101,6 +104,17 @@ SELECT * FROM workflow_operators(4175);
 SELECT * FROM workflow_links(4175);
 SELECT change, operator_key, old_position, new_position, detail FROM workflow_diff(4175, 4, 5);
 
+-- Two people's changes put together.
+SELECT string_to_table(content #>> '{cells,0,source}', E'\n') AS source
+  FROM notebook_merge('{"cells": [{"source": "a = 1\n\nb = 2\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 10\n\nb = 20\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 1\n\nb = 22\n\nc = 33"}, {"source": "plot(a)"}]}', 'mark');
+SELECT c.*
+  FROM notebook_merge('{"cells": [{"source": "a = 1\n\nb = 2\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 10\n\nb = 20\n\nc = 3"}]}',
+                      '{"cells": [{"source": "a = 1\n\nb = 22\n\nc = 33"}, {"source": "plot(a)"}]}'),
+       jsonb_to_recordset(conflicts) AS c (kind text, path text, taken text, lines jsonb);
+
 SELECT mapping_put(4175, NULL, 4175, NULL, '{"links": [
   {"cell": "b2", "operator": "UDF1"},
   {"cell": "c3", "operator": "UDF3", "lines": [[1, 1]]},
@@ -116,6 +130,24 @@ SELECT notebook_edit(4175, '[
   {"op": "delete", "cell": "d4"}]', 'In one cell');
 SELECT change, cell_key, old_position, new_position, detail FROM notebook_diff(4175, 5, 6);
 SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175, NULL);
+
+SELECT c ->> 'id' AS cell, c ->> 'change' AS change, c -> 'operators' AS operators, c -> 'lines' AS lines
+  FROM jsonb_array_elements(migration_prompt(4175, scope => 'changed') -> 'cells') AS c;
+SELECT workflow_version, mapping_id, warnings FROM migration_accept(4175, NULL,
+  'One operator was enough: {"code": {"clean": "data = table.dropna()\ndata.plot()\nyield data"},
+     "edges": [["load", "clean"], ["clean", "export"]]}',
+  '{"clean": ["c3"]}', 4175);
+SELECT change, operator_key, detail FROM workflow_diff(4175, 5, 6);
+SELECT cell_key, operator_key, lines, state FROM mapping_links(4175, NULL, 4175, NULL);
+SELECT jsonb_pretty(workflow_parse_reply('So: {"code": {"UDF1": "a = 1", "UDF2": 2}, "edges": []}')) AS found;
+SELECT workflow_parse_reply('{"code": {"UDF1": "a = 1", "UDF2": 2}, "edges": [["UDF1", "UDF2"]') AS found;
+
+SELECT json_patch('{"name": "Clean", "operators": [{"operatorID": "A"}]}', '[
+  {"op": "test", "path": "/name", "value": "Clean"},
+  {"op": "add", "path": "/operators/-", "value": {"operatorID": "B"}},
+  {"op": "move", "from": "/operators/0", "path": "/operators/1"}]');
+SELECT o ->> 'op' AS op, o ->> 'path' AS path
+  FROM jsonb_array_elements(json_patch_diff(workflow_at(4175, 3), workflow_at(4175, 4))) AS o;
 
 SELECT * FROM store_verify('notebook', 4175);
 

@@ -146,13 +146,13 @@ nbm_propose_similar(NbmMatcher *m, const NbmGap *gap, NbmEntries *pairs)
 	int			nnew = gap->nitems[NBM_NEW];
 	int			most = Min(INDEX_GRAMS, Max(8, INDEX_SIZE / Max(nold, nnew)));
 	int		   *votes = nbm_alloc_ints(nold, 0);
-	NbmEntry	   *found = nbm_alloc(most * RARE, sizeof(NbmEntry));
+	NbmEntry   *found = nbm_alloc(most * RARE, sizeof(NbmEntry));
 	GramIndex	index = make_index(m, gap, most);
 
 	for (int j = 0; j < nnew; j++)
 	{
 		const NbmProfile *profile = nbm_matcher_profile(&m->side[NBM_NEW],
-													gap->items[NBM_NEW][j]);
+														gap->items[NBM_NEW][j]);
 		int			looked = Min(profile->ngrams, most);
 		int			nfound = 0;
 
@@ -184,7 +184,7 @@ nbm_propose_similar(NbmMatcher *m, const NbmGap *gap, NbmEntries *pairs)
  */
 static void
 propose_class(const NbmEntry *olds, int nold, const NbmEntry *news, int nnew,
-				  NbmEntries *pairs)
+			  NbmEntries *pairs)
 {
 	bool		all = (int64) nold * nnew <= SMALL_CLASS;
 
@@ -192,14 +192,14 @@ propose_class(const NbmEntry *olds, int nold, const NbmEntry *news, int nnew,
 	{
 		for (int j = 0; j < nnew; j++)
 			nbm_entries_add(pairs, nbm_pack((int) (uint32) olds[i].value,
-										   (int) (uint32) news[j].value), 0);
+											(int) (uint32) news[j].value), 0);
 	}
 	for (int k = 0; !all && k < Min(nold, nnew); k++)
 	{
 		nbm_entries_add(pairs, nbm_pack((int) (uint32) olds[k].value,
-									   (int) (uint32) news[k].value), 0);
+										(int) (uint32) news[k].value), 0);
 		nbm_entries_add(pairs, nbm_pack((int) (uint32) olds[nold - 1 - k].value,
-									   (int) (uint32) news[nnew - 1 - k].value), 0);
+										(int) (uint32) news[nnew - 1 - k].value), 0);
 	}
 }
 
@@ -210,13 +210,13 @@ void
 nbm_propose_equal(const NbmMatcher *m, const NbmGap *gap, NbmEntries *pairs)
 {
 	NbmEntries	list = {0};
-	NbmEntry	   *keys;
+	NbmEntry   *keys;
 
 	for (int s = NBM_OLD; s <= NBM_NEW; s++)
 	{
 		for (int i = 0; i < gap->nitems[s]; i++)
 			nbm_entries_add(&list, m->side[s].content[gap->items[s][i]],
-						   nbm_pack(s, i));
+							nbm_pack(s, i));
 	}
 	keys = list.entries;
 	nbm_entries_sort(keys, list.count);

@@ -14,6 +14,7 @@
 
 #include "compare.h"
 #include "links.h"
+#include "longest_run.h"
 
 /* What is known of a comparison while it runs. */
 typedef struct Comparison
@@ -221,46 +222,29 @@ compare_operator(Comparison *c, const NbmItem *a, const NbmItem *b,
 	return modified || renamed || relinked || layout;
 }
 
-/*
- * Marks the items that are not in the longest run which kept its order:
- * patience sorting, O(n log n).
- */
+/* Marks the items that are not in the longest run which kept its order. */
 static void
 mark_moved(Comparison *c)
 {
 	int			n = c->to->nitems;
-	int		   *tails = palloc_array(int, Max(n, 1));
-	int		   *before = palloc_array(int, Max(n, 1));
-	int			length = 0;
-	int			at;
+	int		   *kept = palloc_array(int, Max(n, 1));	/* new indexes */
+	int		   *values = palloc_array(int, Max(n, 1));
+	bool	   *is_in = palloc_array(bool, Max(n, 1));
+	int			count = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		int			low = 0;
-		int			high = length;
-
-		c->is_moved[i] = c->old_of_new[i] >= 0;
 		if (c->old_of_new[i] < 0)
 			continue;
-		while (low < high)
-		{
-			int			middle = (low + high) / 2;
-
-			if (c->old_of_new[tails[middle]] < c->old_of_new[i])
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		before[i] = low > 0 ? tails[low - 1] : -1;
-		tails[low] = i;
-		length = Max(length, low + 1);
+		kept[count] = i;
+		values[count++] = c->old_of_new[i];
 	}
-	at = length > 0 ? tails[length - 1] : -1;
-	while (at >= 0)
-	{
-		c->is_moved[at] = false;
-		at = before[at];
-	}
+	nbm_longest_run(values, count, is_in);
+	for (int i = 0; i < count; i++)
+		c->is_moved[kept[i]] = !is_in[i];
+	pfree(kept);
+	pfree(values);
+	pfree(is_in);
 }
 
 /* Which item is which, by key; asks for the bodies that differ. */
@@ -329,8 +313,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
 	int			na;
 	int			nb;
-	NbmLink	   *a = nbm_read_links(old_env, c->from, &na);
-	NbmLink	   *b = nbm_read_links(new_env, c->to, &nb);
+	NbmWorkflowLink    *a = nbm_read_links(old_env, c->from, &na);
+	NbmWorkflowLink    *b = nbm_read_links(new_env, c->to, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;
@@ -343,7 +327,7 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 
 		if (order != 0)
 		{
-			const NbmLink *link = order < 0 ? &a[i] : &b[j];
+			const NbmWorkflowLink *link = order < 0 ? &a[i] : &b[j];
 
 			c->is_relinked[link->source] = true;
 			c->is_relinked[link->target] = true;
@@ -354,8 +338,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	}
 	if (any)
 		return true;
-	qsort(a, na, sizeof(NbmLink), nbm_whole_link_cmp);
-	qsort(b, nb, sizeof(NbmLink), nbm_whole_link_cmp);
+	qsort(a, na, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
+	qsort(b, nb, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
 	for (i = 0; i < na; i++)
 		if (nbm_whole_link_cmp(&a[i], &b[i]) != 0)
 			return false;
@@ -382,8 +366,8 @@ strays_kept(const Comparison *c)
 {
 	int			na;
 	int			nb;
-	NbmIdKey	   *a = nbm_sorted_ids(c->from, &na);
-	NbmIdKey	   *b = nbm_sorted_ids(c->to, &nb);
+	NbmIdKey   *a = nbm_sorted_ids(c->from, &na);
+	NbmIdKey   *b = nbm_sorted_ids(c->to, &nb);
 	int			i = 0;
 	int			j = 0;
 

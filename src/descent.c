@@ -37,6 +37,8 @@
 #define LEAST_LINES_FAR 16
 #define LEAST_GRAMS		10
 #define LEAST_GRAMS_FAR 24
+#define KEPT			5000	/* what the rest may have of it, of NBM_ONE */
+#define LEAST_COMPARED	8		/* grams that say something */
 
 /* Lines of a text: entries (hash, place and length), sorted. */
 typedef NbmEntries Lines;
@@ -62,8 +64,8 @@ typedef struct Search
 	Whole	   *changed;		/* those that lost a line */
 	int			nchanged;
 	int		   *changed_of_piece;	/* index in changed by rest, or -1 */
-	int		   *near[2];		/* the same of the nearest linked piece, before
-								 * and behind */
+	int		   *near[2];		/* the same of the nearest linked piece,
+								 * before and behind */
 	NbmEntries	index;			/* (hash of a line, index in changed) */
 	int64	   *votes;			/* by index in changed */
 } Search;
@@ -104,7 +106,7 @@ cut_lines(const NbmMatchItem *item)
 
 	for (int pos = 0; pos < item->text_len;)
 	{
-		const char *feed = memchr(item->text + pos, '\n', item->text_len - pos);
+		const char *feed = memchr(item->text +pos, '\n', item->text_len - pos);
 		int			end = feed == NULL ? item->text_len : feed - item->text;
 		int			start = pos;
 		int			len;
@@ -212,7 +214,7 @@ profile_lines(const NbmMatchItem *item, const Lines *lines)
 	joined = palloc(size);
 	for (int i = 0; i < lines->count; i++)
 	{
-		memcpy(joined + len, item->text + nbm_first(places[i].key),
+		memcpy(joined + len, item->text +nbm_first(places[i].key),
 			   nbm_second(places[i].key));
 		len += nbm_second(places[i].key);
 		joined[len++] = '\n';
@@ -347,44 +349,65 @@ find_neighbours(Search *s)
 	}
 }
 
+/* The smallest limit of the grams that some profiles cover. */
+static uint32
+common_limit(const NbmProfile *const *profiles, int count)
+{
+	uint32		limit = PG_UINT32_MAX;
+
+	for (int i = 0; i < count; i++)
+		if (profiles[i] != NULL && profiles[i]->cut)
+			limit = Min(limit, profiles[i]->grams[profiles[i]->ngrams - 1]);
+	return limit;
+}
+
 /*
- * Which share of a part's grams the whole lost and the rest did not gain, of
- * NBM_ONE.  Of sketches only the range that all of them cover is compared.
+ * Which share of a part's grams is in one profile and not in another one (NULL:
+ * none), of NBM_ONE; 0 where it cannot be said.  Of sketches only the range that
+ * all of them cover is compared.
  */
 static int
-share_grams(const NbmProfile *part, const NbmProfile *lost,
-			const NbmProfile *gained)
+share_grams(const NbmProfile *part, const NbmProfile *in,
+			const NbmProfile *not_in)
 {
-	const NbmProfile *all[] = {part, lost, gained};
-	uint32		limit = PG_UINT32_MAX;
+	const NbmProfile *all[] = {part, in, not_in};
+	uint32		limit = common_limit(all, lengthof(all));
 	int			common = 0;
 	int			compared = 0;
 	int			j = 0;
 	int			k = 0;
 
-	for (int i = 0; i < 3; i++)
-		if (all[i]->cut)
-			limit = Min(limit, all[i]->grams[all[i]->ngrams - 1]);
 	for (; compared < part->ngrams && part->grams[compared] <= limit; compared++)
 	{
 		uint32		gram = part->grams[compared];
 
-		while (j < lost->ngrams && lost->grams[j] < gram)
+		while (j < in->ngrams && in->grams[j] < gram)
 			j++;
-		while (k < gained->ngrams && gained->grams[k] < gram)
+		while (not_in != NULL && k < not_in->ngrams && not_in->grams[k] < gram)
 			k++;
-		common += j < lost->ngrams && lost->grams[j] == gram &&
-			(k == gained->ngrams || gained->grams[k] != gram);
+		common += j < in->ngrams && in->grams[j] == gram &&
+			(not_in == NULL || k == not_in->ngrams || not_in->grams[k] != gram);
 	}
-	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
+	if (compared < LEAST_COMPARED)
+		return 0;
+	return (int) ((int64) common * NBM_ONE / compared);
+}
+
+/* The profile of what only the rest has. */
+static const NbmProfile *
+gained_profile(const Search *s, Whole *w)
+{
+	if (w->gained_profile == NULL)
+		w->gained_profile = profile_lines(&s->pieces[w->rest], &w->gained);
+	return w->gained_profile;
 }
 
 /*
  * Looks how much of a part comes from a whole: by lines, or by the grams of
- * what is left of the lost lines, where profile is given.
+ * what is left of the lost lines.
  */
 static void
-weigh(Search *s, const Lines *lines, const NbmProfile *profile,
+weigh(Search *s, const Lines *lines, const NbmProfile *profile, bool grams,
 	  Evidence *evidence)
 {
 	Whole	   *w = &s->changed[evidence->changed];
@@ -392,19 +415,28 @@ weigh(Search *s, const Lines *lines, const NbmProfile *profile,
 	evidence->length = 0;
 	for (int i = 0; i < lines->count; i++)
 		evidence->length += line_len(lines, i);
-	if (profile == NULL)
+	if (!grams)
 	{
 		evidence->found = find_lines(lines, &w->lost, false);
 		evidence->share = (int) (evidence->found * NBM_ONE / evidence->length);
 		return;
 	}
 	if (w->lost_profile == NULL)
-	{
 		w->lost_profile = profile_lines(&s->wholes[w->whole], &w->lost);
-		w->gained_profile = profile_lines(&s->pieces[w->rest], &w->gained);
-	}
 	evidence->found = 0;
-	evidence->share = share_grams(profile, w->lost_profile, w->gained_profile);
+	evidence->share = share_grams(profile, w->lost_profile, gained_profile(s, w));
+}
+
+/*
+ * Has the rest kept the part's text, only slightly edited?  Then the part is a
+ * copy.
+ */
+static bool
+is_kept(const Search *s, const NbmProfile *profile, int changed)
+{
+	const NbmProfile *gained = gained_profile(s, &s->changed[changed]);
+
+	return share_grams(profile, gained, NULL) >= KEPT;
 }
 
 /* Is that enough for a part of this whole? */
@@ -429,7 +461,7 @@ find_origin(Search *s, int part, bool grams)
 {
 	const NbmMatchItem *item = &s->pieces[part];
 	Lines		lines = cut_lines(item);
-	NbmProfile *profile = grams ? nbm_profile_make(item->text, item->text_len) : NULL;
+	NbmProfile *profile;
 	int			proposed[PROPOSED];
 	int			nproposed = 0;
 	Evidence	best = {-1};
@@ -439,14 +471,18 @@ find_origin(Search *s, int part, bool grams)
 	propose(proposed, &nproposed, s->near[0][part]);
 	propose(proposed, &nproposed, s->near[1][part]);
 	propose(proposed, &nproposed, vote(s, &lines));
+	if (nproposed == 0)
+		return -1;
+	profile = nbm_profile_make(item->text, item->text_len);
 	for (int i = 0; i < nproposed; i++)
 	{
 		Evidence	evidence = {proposed[i]};
 
 		evidence.is_near = proposed[i] == s->near[0][part] ||
 			proposed[i] == s->near[1][part];
-		weigh(s, &lines, profile, &evidence);
-		if (is_enough(&evidence, grams) && evidence.share > best.share)
+		weigh(s, &lines, profile, grams, &evidence);
+		if (is_enough(&evidence, grams) && evidence.share > best.share &&
+			!is_kept(s, profile, evidence.changed))
 			best = evidence;
 	}
 	if (best.changed >= 0)

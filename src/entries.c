@@ -57,7 +57,7 @@ nbm_entries_add(NbmEntries *list, uint64 key, uint64 value)
 			list->entries = nbm_alloc(list->room, sizeof(NbmEntry));
 		else
 			list->entries = repalloc(list->entries,
-								  mul_size(list->room, sizeof(NbmEntry)));
+									 mul_size(list->room, sizeof(NbmEntry)));
 	}
 	list->entries[list->count].key = key;
 	list->entries[list->count].value = value;

@@ -118,16 +118,18 @@ add_link(NbmMatchItem *item, NbmMatchLink *links, const NbmCandidates *side,
 
 /* A number for a direction and the ports on the way. */
 static uint64
-link_label(const NbmLink *link, bool is_source)
+link_label(const NbmWorkflowLink *link, bool is_source)
 {
 	NbmText		own = is_source ? link->source_port : link->target_port;
 	NbmText		others = is_source ? link->target_port : link->source_port;
 	uint64		hash = is_source;
 
 	if (own.str != NULL)
-		hash = hash_bytes_extended((const unsigned char *) own.str, own.len, hash);
+		hash = hash_bytes_extended((const unsigned char *) own.str, own.len,
+								   hash);
 	if (others.str != NULL)
-		hash = hash_bytes_extended((const unsigned char *) others.str, others.len, hash);
+		hash = hash_bytes_extended((const unsigned char *) others.str,
+								   others.len, hash);
 	return hash;
 }
 
@@ -137,16 +139,17 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 {
 	int			first = side->items[0].item - side->layout->items;
 	int			count;
-	NbmLink    *links = nbm_read_links(side->document, side->layout, &count);
+	NbmWorkflowLink    *links = nbm_read_links(side->document, side->layout, &count);
 	NbmMatchLink **room = palloc0_array(NbmMatchLink *, side->nitems);
 	int		   *degree = palloc0_array(int, side->nitems);
 
 	for (int i = 0; i < 2 * count; i++)
 	{
-		int			own = (i % 2 ? links[i / 2].target_item : links[i / 2].source_item) - first;
+		int			own = i % 2 ? links[i / 2].target_item :
+		links[i / 2].source_item;
 
-		if (own >= 0 && own < side->nitems)
-			degree[own]++;
+		if (own >= first && own < first + side->nitems)
+			degree[own - first]++;
 	}
 	for (int i = 0; i < side->nitems; i++)
 	{
@@ -155,14 +158,14 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 	}
 	for (int i = 0; i < 2 * count; i++)
 	{
-		const NbmLink *link = &links[i / 2];
+		const NbmWorkflowLink *link = &links[i / 2];
 		bool		is_source = i % 2 == 0;
-		int			own = (is_source ? link->source_item : link->target_item) - first;
+		int			own = is_source ? link->source_item : link->target_item;
+		int			other = is_source ? link->target_item : link->source_item;
 
-		if (own >= 0 && own < side->nitems)
-			add_link(&items[own], room[own], side, first,
-					 is_source ? link->target_item : link->source_item,
-					 link_label(link, is_source));
+		if (own >= first && own < first + side->nitems)
+			add_link(&items[own - first], room[own - first], side, first,
+					 other, link_label(link, is_source));
 	}
 }
 
@@ -369,21 +372,38 @@ find_returned(const NbmStore *store, const NbmLayout *parent,
 	}
 }
 
+/* How many ids of each kind do the items beside the candidates have? */
+static void
+count_other_ids(const NbmCandidates *side, int *counts)
+{
+	for (int kind = 0; kind < NBM_IDS; kind++)
+	{
+		counts[kind] = 0;
+		for (int i = 0; side->layout != NULL && i < side->layout->nitems; i++)
+			counts[kind] += side->layout->items[i].id[kind].str != NULL;
+		for (int i = 0; side->layout != NULL && i < side->nitems; i++)
+			counts[kind] -= side->items[i].item->id[kind].str != NULL;
+	}
+}
+
 /*
- * Which of the old candidates each new one is: its index, or -1, in the current
- * context.
+ * Which of the old candidates each new one is: its index, or -1.  The result
+ * is of the current context, where what the matcher needs is left, too.
  */
-static int *
-match_candidates(const NbmKind *kind, const NbmCandidates *olds,
-				 const NbmCandidates *news)
+int *
+nbm_pair_candidates(const NbmKind *kind, const NbmCandidates *olds,
+					const NbmCandidates *news)
 {
 	int		   *old_of_new = palloc_array(int, Max(news->nitems, 1));
+	int			same_ids[NBM_IDS];
 
 	for (int i = 0; i < news->nitems; i++)
 		old_of_new[i] = -1;
+	count_other_ids(news, same_ids);
 	if (olds->nitems > 0 && news->nitems > 0)
 		nbm_match(describe_all(kind, olds), olds->nitems,
-				  describe_all(kind, news), news->nitems, old_of_new);
+				  describe_all(kind, news), news->nitems, same_ids,
+				  old_of_new);
 	return old_of_new;
 }
 
@@ -397,7 +417,7 @@ void
 nbm_identify(const NbmStore *store, const NbmCandidates *olds,
 			 const NbmCandidates *news, int32 version, int32 *next_key)
 {
-	int		   *old_of_new = match_candidates(store->kind, olds, news);
+	int		   *old_of_new = nbm_pair_candidates(store->kind, olds, news);
 	const NbmLayout *parent = olds->layout;
 	bool		any_new = false;
 

@@ -24,12 +24,15 @@ typedef struct NbmCandidates
 	NbmCandidate *items;		/* in the order of the layout */
 	int			nitems;
 	const NbmLayout *layout;	/* all of the version; NULL: there is none */
-	JsonbContainer *document;	/* whole, or its envelope: where links are; NULL
-								 * where nobody knows them */
+	JsonbContainer *document;	/* whole, or its envelope: where links are;
+								 * NULL where nobody knows them */
 } NbmCandidates;
 
 extern void nbm_describe(const NbmKind *kind, const NbmCandidate *candidate,
 						 NbmMatchItem *item);
+extern int *nbm_pair_candidates(const NbmKind *kind,
+								const NbmCandidates *olds,
+								const NbmCandidates *news);
 extern void nbm_identify(const NbmStore *store, const NbmCandidates *olds,
 						 const NbmCandidates *news, int32 version,
 						 int32 *next_key);

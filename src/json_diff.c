@@ -461,13 +461,31 @@ waiting_before(const Ordering *o, int number)
 }
 
 /*
- * Finds the elements that both arrays have, and removes all others of the old
- * one, from its end.
+ * Removes the elements, from the end, that only the old array has; place is -1
+ * for them, by class.  False where it becomes too much.
  */
-static void
-begin_ordering(Diff *d, const Arrays *s, Ordering *o)
+static bool
+remove_missing(Diff *d, const Arrays *s, const int *place, const Mark *mark)
+{
+	for (int i = s->na - 1; i >= 0; i--)
+	{
+		if (place[s->a_class[i]] < 0)
+			emit_element(d, "remove", s->first + i, NULL);
+		if (is_too_much(d, mark))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Finds the elements that both arrays have, and removes all others of the old
+ * one.  False where it becomes too much.
+ */
+static bool
+begin_ordering(Diff *d, const Arrays *s, Ordering *o, const Mark *mark)
 {
 	int		   *place = new_array(sizeof(int), s->nclasses);
+	bool		done;
 
 	o->count = 0;
 	o->target = new_array(sizeof(int), s->na);
@@ -481,9 +499,7 @@ begin_ordering(Diff *d, const Arrays *s, Ordering *o)
 	for (int i = 0; i < s->na; i++)
 		if (place[s->a_class[i]] >= 0)
 			o->target[o->count++] = place[s->a_class[i]];
-	for (int i = s->na - 1; i >= 0; i--)
-		if (place[s->a_class[i]] < 0)
-			emit_element(d, "remove", s->first + i, NULL);
+	done = remove_missing(d, s, place, mark);
 	pfree(place);
 
 	o->stays = new_array(sizeof(bool), o->count);
@@ -499,6 +515,7 @@ begin_ordering(Diff *d, const Arrays *s, Ordering *o)
 		o->number_of[o->target[k]] = k;
 		count_waiting(o, k, 1);
 	}
+	return done;
 }
 
 /* Frees what begin_ordering made. */
@@ -559,8 +576,7 @@ diff_by_identity(Diff *d, const Arrays *s, const Mark *mark)
 	Ordering	o;
 	bool		done;
 
-	begin_ordering(d, s, &o);
-	done = put_in_order(d, s, &o, mark);
+	done = begin_ordering(d, s, &o, mark) && put_in_order(d, s, &o, mark);
 	end_ordering(&o);
 	memset(place, 0xff, sizeof(int) * s->nclasses);
 	for (int i = 0; i < s->na; i++)
@@ -579,31 +595,47 @@ diff_by_identity(Diff *d, const Arrays *s, const Mark *mark)
 }
 
 /*
- * Makes some elements of one array some of the other one, which begin at j
- * there: the first ones one by one, then those left over.
+ * Makes na elements of one array, from i on, nb of the other one, which begin
+ * at j there: the first ones one by one, then those left over.  False where
+ * it becomes too much.
  */
-static void
-diff_run(Diff *d, const Arrays *s, int i, int na, int j, int nb)
+static bool
+diff_run(Diff *d, const Arrays *s, int i, int na, int j, int nb,
+		 const Mark *mark)
 {
 	int			pairs = Min(na, nb);
+	bool		done = true;
 
-	for (int k = 0; k < pairs; k++)
+	for (int k = 0; k < pairs && done; k++)
+	{
 		diff_element(d, s->first + j + k, &s->a[i + k], &s->b[j + k]);
-	for (int k = na - 1; k >= pairs; k--)
+		done = !is_too_much(d, mark);
+	}
+	for (int k = na - 1; k >= pairs && done; k--)
+	{
 		emit_element(d, "remove", s->first + j + k, NULL);
-	for (int k = pairs; k < nb; k++)
+		done = !is_too_much(d, mark);
+	}
+	for (int k = pairs; k < nb && done; k++)
+	{
 		emit_element(d, "add", s->first + j + k, &s->b[j + k]);
+		done = !is_too_much(d, mark);
+	}
+	return done;
 }
 
 /* Compares two arrays whose elements have none. */
 static bool
 diff_by_sequence(Diff *d, Arrays *s, const Mark *mark)
 {
-	int		   *b_of_a = new_array(sizeof(int), s->na);
+	int		   *b_of_a;
 	int			i = 0;
 	int			j = 0;
 	bool		done = true;
 
+	if (s->na == 0 || s->nb == 0)
+		return diff_run(d, s, 0, s->na, 0, s->nb, mark);
+	b_of_a = new_array(sizeof(int), s->na);
 	classify_by_bytes(s);
 	nbm_common_sequence(s->a_class, s->na, s->b_class, s->nb, s->nclasses,
 						b_of_a);
@@ -613,10 +645,9 @@ diff_by_sequence(Diff *d, Arrays *s, const Mark *mark)
 
 		if (end < 0)
 			continue;
-		diff_run(d, s, i, k - i, j, end - j);
+		done = diff_run(d, s, i, k - i, j, end - j, mark);
 		i = k + 1;
 		j = end + 1;
-		done = !is_too_much(d, mark);
 	}
 	pfree(b_of_a);
 	return done;

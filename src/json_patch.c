@@ -102,6 +102,17 @@ run_test(Operation *op)
 	return false;
 }
 
+/* Finds what an operation's from leads to; false, with the reason, if nothing. */
+static bool
+find_from(Operation *op, NbmPlace *place)
+{
+	if (nbm_tree_find(op->tree, &op->from, place, op->failure))
+		return true;
+	nbm_fail(op->failure, op->failure->sqlstate, "member \"from\": %s",
+			 op->failure->message);
+	return false;
+}
+
 /* copy: adds a value that stands somewhere else, too. */
 static bool
 run_copy(Operation *op)
@@ -109,7 +120,7 @@ run_copy(Operation *op)
 	NbmPlace	place;
 	NbmNode    *node;
 
-	if (!nbm_tree_find(op->tree, &op->from, &place, op->failure))
+	if (!find_from(op, &place))
 		return false;
 	node = nbm_tree_copy(op->tree, &place);
 	return (op->path.count <= op->from.count ||
@@ -132,7 +143,7 @@ run_move(Operation *op)
 	}
 	if (op->from.count == 0)
 		return true;			/* the document to where it is */
-	if (!nbm_tree_find(op->tree, &op->from, &place, op->failure))
+	if (!find_from(op, &place))
 		return false;
 	node = nbm_tree_remove(op->tree, &op->from, op->failure);
 	return node != NULL &&

@@ -70,7 +70,7 @@ nbm_pointer_parse(NbmText str, NbmPointer *pointer)
 	const char *end = str.str + str.len;
 	const char *at = str.str;
 
-	pointer->text = str;
+	pointer->str = str;
 	pointer->count = 0;
 	pointer->tokens = NULL;
 	pointer->starts = NULL;
@@ -124,7 +124,7 @@ nbm_pointer_index(NbmText token)
 NbmText
 nbm_pointer_prefix(const NbmPointer *pointer, int count)
 {
-	NbmText		prefix = pointer->text;
+	NbmText		prefix = pointer->str;
 
 	if (count < pointer->count)
 		prefix.len = pointer->starts[count];

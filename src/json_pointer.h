@@ -16,10 +16,10 @@
 /* A pointer taken apart.  Tokens are unescaped and not owned. */
 typedef struct NbmPointer
 {
-	NbmText		text;			/* the pointer as it was written */
+	NbmText		str;			/* the pointer as it was written */
 	int			count;			/* tokens; 0 points to the whole document */
 	NbmText    *tokens;
-	int		   *starts;			/* where in text each token's slash is */
+	int		   *starts;			/* where in str each token's slash is */
 } NbmPointer;
 
 extern const char *nbm_pointer_parse(NbmText str, NbmPointer *pointer);

@@ -379,20 +379,29 @@ find_change(const Diff *diff, int32 key)
 	return found ? *found : NULL;
 }
 
-/*
- * Says of a change, NULL where it is not listed, what other item it is about.
- * An item that came or went has its name from that in any case; the other one
- * only where it would be called modified.
- */
+/* Says of an item that came or went where from, or where to. */
 static void
-tell(NbmChange *change, bool came_or_went, NbmChangeName name,
-	 const char *what, int32 other)
+tell_item(NbmChange *change, NbmChangeName name, int32 other)
 {
 	if (change == NULL)
 		return;
-	if (is_modified(change) || came_or_went)
-		change->name = name;
-	nbm_words_add(&change->detail, psprintf("%s %d", what, other));
+	change->name = name;
+	nbm_words_add(&change->detail,
+				  psprintf(name == NBM_SPLIT ? "from %d" : "into %d", other));
+}
+
+/* Says it of the other item, which is in both versions and has changed. */
+static void
+tell_other(NbmChange *change, NbmChangeName name, int32 item)
+{
+	if (change == NULL || change->old_position < 0 ||
+		change->new_position < 0 ||
+		(!is_modified(change) && change->name != NBM_SPLIT &&
+		 change->name != NBM_MERGED))
+		return;
+	change->name = name;
+	nbm_words_add(&change->detail,
+				  psprintf(name == NBM_SPLIT ? "into %d" : "with %d", item));
 }
 
 /* Tells of the items that came, or that went. */
@@ -413,10 +422,8 @@ tell_steps(const Diff *diff, const Steps *steps, bool came)
 			find_destination(diff, steps, key);
 		if (other == 0)
 			continue;
-		tell(find_change(diff, key), true, name, came ? "from" : "into",
-			 other);
-		tell(find_change(diff, other), false, name, came ? "into" : "with",
-			 key);
+		tell_item(find_change(diff, key), name, other);
+		tell_other(find_change(diff, other), name, key);
 	}
 }
 

@@ -22,8 +22,8 @@ text_cmp(NbmText a, NbmText b)
 int
 nbm_link_cmp(const void *a, const void *b)
 {
-	const NbmLink *la = a;
-	const NbmLink *lb = b;
+	const NbmWorkflowLink *la = a;
+	const NbmWorkflowLink *lb = b;
 	int			order;
 
 	if (la->source != lb->source)
@@ -41,8 +41,8 @@ nbm_link_cmp(const void *a, const void *b)
 int
 nbm_whole_link_cmp(const void *a, const void *b)
 {
-	uint64		ra = ((const NbmLink *) a)->rest;
-	uint64		rb = ((const NbmLink *) b)->rest;
+	uint64		ra = ((const NbmWorkflowLink *) a)->rest;
+	uint64		rb = ((const NbmWorkflowLink *) b)->rest;
 	int			order = nbm_link_cmp(a, b);
 
 	return order != 0 ? order : ra < rb ? -1 : ra > rb;
@@ -80,7 +80,7 @@ id_key_cmp(const void *a, const void *b)
 NbmIdKey *
 nbm_sorted_ids(const NbmLayout *layout, int *count)
 {
-	NbmIdKey	   *ids = palloc_array(NbmIdKey, Max(layout->nitems, 1));
+	NbmIdKey   *ids = palloc_array(NbmIdKey, Max(layout->nitems, 1));
 	int			n = 0;
 
 	*count = 0;
@@ -158,22 +158,22 @@ hash_rest(JsonbContainer *link)
  * The links of an envelope, or of a whole document, sorted by what they join.
  * They point into it; the array is of the current context.
  */
-NbmLink *
+NbmWorkflowLink *
 nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 {
 	JsonbContainer *array;
 	int			nids;
-	NbmIdKey	   *ids = nbm_sorted_ids(layout, &nids);
-	NbmLink	   *links;
+	NbmIdKey   *ids = nbm_sorted_ids(layout, &nids);
+	NbmWorkflowLink    *links;
 
 	*count = 0;
 	if (!nbm_get_container(envelope, "links", true, &array))
 		return NULL;
-	links = palloc0_array(NbmLink, Max(JsonContainerSize(array), 1));
+	links = palloc0_array(NbmWorkflowLink, Max(JsonContainerSize(array), 1));
 	for (int i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue	value;
-		NbmLink	   *link = &links[*count];
+		NbmWorkflowLink    *link = &links[*count];
 
 		nbm_element(array, i, &value);
 		if (!nbm_is_object(&value))
@@ -186,6 +186,6 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 				 &link->target_item, &link->target_id, &link->target_port);
 		links[(*count)++].rest = hash_rest(value.val.binary.data);
 	}
-	qsort(links, *count, sizeof(NbmLink), nbm_link_cmp);
+	qsort(links, *count, sizeof(NbmWorkflowLink), nbm_link_cmp);
 	return links;
 }

@@ -8,7 +8,7 @@
 #include "layout.h"
 
 /* A link of a workflow by what it joins, not by its own id. */
-typedef struct NbmLink
+typedef struct NbmWorkflowLink
 {
 	int32		source;			/* operator keys; 0: no such operator */
 	int32		target;
@@ -19,7 +19,7 @@ typedef struct NbmLink
 	NbmText		source_id;		/* where there is no such operator */
 	NbmText		target_id;
 	uint64		rest;			/* hash of its own id and all else it says */
-} NbmLink;
+} NbmWorkflowLink;
 
 /* An operator's id, key and place, for look-ups by id. */
 typedef struct NbmIdKey
@@ -29,7 +29,7 @@ typedef struct NbmIdKey
 	int			item;			/* its place in the layout */
 } NbmIdKey;
 
-extern NbmLink *nbm_read_links(JsonbContainer *envelope,
+extern NbmWorkflowLink *nbm_read_links(JsonbContainer *envelope,
 							   const NbmLayout *layout, int *count);
 extern int	nbm_link_cmp(const void *a, const void *b);
 extern int	nbm_whole_link_cmp(const void *a, const void *b);

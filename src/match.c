@@ -18,7 +18,12 @@
  *		alone between the same two neighbours was rewritten.  Operators:
  *		neighbours in the graph instead, as their order says little;
  *	4.	what is left, wherever it stands: equal contents in order, then very
- *		similar texts, best first, then blank items that were moved.
+ *		similar texts, best first, then blank items that were moved, emptied or
+ *		filled.
+ *
+ * Each step has its file: match_ids.c, match_anywhere.c (2 and 4), and for step 3
+ * match_gaps.c, match_neighbours.c and match_links.c; matcher.h is what they
+ * share.
  *
  * So a blank or repeated cell is settled by its place between its neighbours.
  * Texts are compared by their profiles: sets of hashed grams (five characters in
@@ -38,7 +43,7 @@
 #include "matcher.h"
 #include "utils/memutils.h"
 
-#define TOTAL_WORK	INT64CONST(60000000)	/* grams compared freely in all */
+#define TOTAL_WORK	INT64CONST(30000000)	/* grams compared freely in all */
 
 /*
  * Step 3, where the order of the items says something.
@@ -55,12 +60,15 @@ match_by_order(NbmMatcher *m)
 /*
  * Says for each new item which old item it is: fills old_of_new[0 .. nnew - 1]
  * with indexes of old items, each at most once, or -1 for an item that is new.
+ * same_ids has, for each kind of id, how many items beside these are known to be
+ * the same and have kept one; NULL for none.
  * The items and their strings stay the caller's; nothing is left in memory.
  * Raises an error only when cancelled or out of memory.
  */
 void
 nbm_match(const NbmMatchItem *old_items, int nold,
-		  const NbmMatchItem *new_items, int nnew, int *old_of_new)
+		  const NbmMatchItem *new_items, int nnew,
+		  const int *same_ids, int *old_of_new)
 {
 	MemoryContext mine = AllocSetContextCreate(CurrentMemoryContext,
 											   "notebook_migrate matcher",
@@ -77,9 +85,12 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 		contents[s] = m.side[s].content;
 		cores[s] = m.side[s].core;
 	}
+	m.same_ids = same_ids;
 	m.work_left = TOTAL_WORK;
-	m.ncontents = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, content), contents);
-	m.ncores = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, core), cores);
+	m.ncontents = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, content),
+											 contents);
+	m.ncores = nbm_matcher_number_classes(&m, offsetof(NbmMatchItem, core),
+										  cores);
 	nbm_match_ids(&m, 0);
 	nbm_match_ids(&m, 1);
 	nbm_match_unique(&m, contents, m.ncontents);
@@ -92,6 +103,8 @@ nbm_match(const NbmMatchItem *old_items, int nold,
 	nbm_match_equal(&m);
 	nbm_match_similar(&m, false);
 	nbm_match_blank(&m);
+	if (!nbm_has_links(&m))
+		nbm_match_emptied(&m);
 	for (int new = 0; new < nnew; new++)
 		old_of_new[new] = m.side[NBM_NEW].partner[new];
 	MemoryContextSwitchTo(callers);

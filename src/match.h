@@ -44,7 +44,7 @@ typedef struct NbmMatchItem
 
 extern void nbm_match(const NbmMatchItem *old_items, int nold,
 					  const NbmMatchItem *new_items, int nnew,
-					  int *old_of_new);
+					  const int *same_ids, int *old_of_new);
 extern double nbm_similarity(const char *a, int alen, const char *b, int blen);
 
 #endif							/* NBM_MATCH_H */

@@ -151,41 +151,51 @@ collect_unlike(const NbmMatcher *m, NbmGap *gap)
 }
 
 /*
- * Lists pairs of items that could be the same wherever they stand, the most
- * similar first, as keys (difference, old and new item), and for each item the
- * similarity of its second best partner.  The caller owns all of it.
+ * Ranks the pairs of items that could be the same wherever they stand.  Where
+ * no item was linked since the last time, that ranking still holds.  It
+ * belongs to the matcher.
  */
-static NbmEntries
-rank_pairs(NbmMatcher *m, int *second[2])
+static const NbmRanking *
+rank_pairs(NbmMatcher *m)
 {
+	NbmRanking *ranking = &m->ranking;
+	NbmEntries *pairs = &ranking->pairs;
 	NbmGap		all;
-	NbmEntries	pairs = {0};
 	int		   *best[2];
+	int			n = 0;
 
 	collect_unlike(m, &all);
+	if (ranking->nitems[NBM_OLD] == all.nitems[NBM_OLD] &&
+		ranking->nitems[NBM_NEW] == all.nitems[NBM_NEW])
+		return ranking;
+	pairs->count = 0;
 	if (all.nitems[NBM_OLD] > 0 && all.nitems[NBM_NEW] > 0)
-		nbm_propose_similar(m, &all, &pairs);
+		nbm_propose_similar(m, &all, pairs);
 	for (int s = NBM_OLD; s <= NBM_NEW; s++)
 	{
 		best[s] = nbm_alloc_ints(m->side[s].nitems, 0);
-		second[s] = nbm_alloc_ints(m->side[s].nitems, 0);
+		ranking->second[s] = nbm_alloc_ints(m->side[s].nitems, 0);
+		ranking->nitems[s] = all.nitems[s];
 	}
-	for (int p = 0; p < pairs.count; p++)
+	for (int p = 0; p < pairs->count; p++)
 	{
-		int			old = all.items[NBM_OLD][pairs.entries[p].key >> 32];
-		int			new = all.items[NBM_NEW][(uint32) pairs.entries[p].key];
+		int			old = all.items[NBM_OLD][nbm_first(pairs->entries[p].key)];
+		int			new = all.items[NBM_NEW][nbm_second(pairs->entries[p].key)];
 		int			similarity;
 
 		CHECK_FOR_INTERRUPTS();
 		similarity = nbm_compare_items(m, old, new, SIMILAR_ALONE - MARGIN);
-		note_best(&best[NBM_OLD][old], &second[NBM_OLD][old], similarity);
-		note_best(&best[NBM_NEW][new], &second[NBM_NEW][new], similarity);
-		pairs.entries[p].key = NBM_ONE - similarity;
-		pairs.entries[p].value = nbm_pack(old, new);
+		if (similarity == 0)
+			continue;
+		note_best(&best[NBM_OLD][old], &ranking->second[NBM_OLD][old], similarity);
+		note_best(&best[NBM_NEW][new], &ranking->second[NBM_NEW][new], similarity);
+		pairs->entries[n].key = NBM_ONE - similarity;
+		pairs->entries[n++].value = nbm_pack(old, new);
 	}
-	if (pairs.count > 0)
-		nbm_entries_sort(pairs.entries, pairs.count);
-	return pairs;
+	pairs->count = n;
+	if (n > 0)
+		nbm_entries_sort(pairs->entries, n);
+	return ranking;
 }
 
 /*
@@ -197,15 +207,16 @@ rank_pairs(NbmMatcher *m, int *second[2])
 void
 nbm_match_similar(NbmMatcher *m, bool clear)
 {
-	int		   *second[2];
-	NbmEntries	pairs = rank_pairs(m, second);
+	const NbmRanking *ranking = rank_pairs(m);
 
-	for (int p = 0; p < pairs.count; p++)
+	for (int p = 0; p < ranking->pairs.count; p++)
 	{
-		int			old = (int) (pairs.entries[p].value >> 32);
-		int			new = (int) (uint32) pairs.entries[p].value;
-		int			similarity = NBM_ONE - (int) pairs.entries[p].key;
-		int			rival = Max(second[NBM_OLD][old], second[NBM_NEW][new]);
+		const NbmEntry *pair = &ranking->pairs.entries[p];
+		int			old = nbm_first(pair->value);
+		int			new = nbm_second(pair->value);
+		int			similarity = NBM_ONE - (int) pair->key;
+		int			rival = Max(ranking->second[NBM_OLD][old],
+								ranking->second[NBM_NEW][new]);
 		bool		alone;
 
 		if (similarity < (clear ? NBM_SIMILAR_FAR : SIMILAR_ALONE))

@@ -112,7 +112,7 @@ trim_gap(NbmMatcher *m, NbmGap *gap)
 	}
 	while (gap->nitems[NBM_OLD] > 0 && gap->nitems[NBM_NEW] > 0 &&
 		   link_twins(m, gap->items[NBM_OLD][gap->nitems[NBM_OLD] - 1],
-						  gap->items[NBM_NEW][gap->nitems[NBM_NEW] - 1]))
+					  gap->items[NBM_NEW][gap->nitems[NBM_NEW] - 1]))
 	{
 		gap->nitems[NBM_OLD]--;
 		gap->nitems[NBM_NEW]--;
@@ -154,7 +154,7 @@ static Step *
 list_steps(NbmMatcher *m, const NbmGap *gap, int *nsteps)
 {
 	NbmEntries	pairs = {0};
-	Step    *steps;
+	Step	   *steps;
 	int			n = 0;
 
 	if (afford_all_pairs(m, gap))
@@ -238,9 +238,9 @@ enter_chain(const Step *steps, int *tree, int nnew, int step)
  */
 static void
 score_step(Step *steps, const int *tree, const NbmGap *gap, int step,
-			   int diagonal)
+		   int diagonal)
 {
-	Step    *this = &steps[step];
+	Step	   *this = &steps[step];
 	int64		before = 0;
 
 	this->previous = best_chain(steps, tree, this->pos[NBM_NEW]);
@@ -269,7 +269,7 @@ align_gap(NbmMatcher *m, const NbmGap *gap)
 {
 	int			nnew = gap->nitems[NBM_NEW];
 	int			nsteps;
-	Step    *steps = list_steps(m, gap, &nsteps);
+	Step	   *steps = list_steps(m, gap, &nsteps);
 	int		   *tree = nbm_alloc_ints(nnew + 1, -1);
 	int			last = 0;		/* first step of the row before */
 

@@ -35,7 +35,7 @@ list_ids(const NbmMatcher *m, int kind)
 
 			if (id != NULL)
 				nbm_entries_add(&list, hash_bytes_extended(id, item->id_len[kind], 0),
-							   nbm_pack(s, i));
+								nbm_pack(s, i));
 		}
 	}
 	if (list.count > 0)
@@ -87,7 +87,7 @@ pair_ids(const NbmMatcher *m, int kind, bool *repeated)
  */
 static void
 count_contents(const NbmMatcher *m, int s, const int *old_of_new,
-				   int *all, int *unsettled)
+			   int *all, int *unsettled)
 {
 	const NbmSide *side = &m->side[s];
 
@@ -115,7 +115,7 @@ count_contents(const NbmMatcher *m, int s, const int *old_of_new,
  */
 static IdEvidence
 judge_id(NbmMatcher *m, int old, int new, int *const all[2],
-			 int *const unsettled[2])
+		 int *const unsettled[2])
 {
 	const NbmSide *a = &m->side[NBM_OLD];
 	const NbmSide *b = &m->side[NBM_NEW];
@@ -185,23 +185,68 @@ spread_doubt(const IdEvidence *evidence, bool *doubted, int nnew, int step)
 }
 
 /*
- * Do the ids say no more than the places do?  Tools that number cells anew with
- * each save give the n-th cell the n-th id, whatever it is.
+ * Are two ids equal but for the decimal digits in them, and have they any?
  */
 static bool
-are_places(const int *old_of_new, int nnew)
+are_counted(const char *a, int alen, const char *b, int blen)
 {
-	for (int new = 0; new < nnew; new++)
+	bool		any = false;
+	int			i = 0,
+				j = 0;
+
+	for (;;)
+	{
+		while (i < alen && isdigit((unsigned char) a[i]))
+			any = true, i++;
+		while (j < blen && isdigit((unsigned char) b[j]))
+			j++;
+		if (i == alen || j == blen)
+			return any && i == alen && j == blen;
+		if (a[i++] != b[j++])
+			return false;
+	}
+}
+
+/*
+ * May the ids say no more than the places do?  Tools that number cells anew with
+ * each save give the n-th cell the n-th id, whatever it is.  Such ids are
+ * counted: random ones are no places, even where they stand in their old ones.
+ */
+static bool
+may_be_places(const NbmMatcher *m, int kind, const int *old_of_new)
+{
+	const NbmMatchItem *first = NULL;
+
+	for (int new = 0; new < m->side[NBM_NEW].nitems; new++)
+	{
 		if (old_of_new[new] >= 0 && old_of_new[new] != new)
 			return false;
+	}
+	for (int s = NBM_OLD; s <= NBM_NEW; s++)
+	{
+		for (int i = 0; i < m->side[s].nitems; i++)
+		{
+			const NbmMatchItem *item = &m->side[s].items[i];
+
+			if (item->id[kind] == NULL)
+				continue;
+			if (first == NULL)
+				first = item;
+			if (!are_counted(item->id[kind], item->id_len[kind],
+							 first->id[kind], first->id_len[kind]))
+				return false;
+		}
+	}
 	return true;
 }
 
 /*
  * Step 1: links items by ids of one kind, where the contents confirm them, or
- * are silent and give no cause for doubt: no id near by is refuted, or none at
- * all where the ids may be places.  Ids that link half of a document, none
- * repeated and none refuted, are trusted from now on.
+ * are silent and give no cause for doubt: no id near by is refuted.  Where the
+ * ids may be places, a refuted one anywhere is a cause, and so is an item that
+ * came or went without moving the ids behind it.  Ids that link half of a
+ * document, none repeated and none refuted, are trusted from now on; the items
+ * that are known to be the same count in that.
  */
 void
 nbm_match_ids(NbmMatcher *m, int kind)
@@ -211,6 +256,7 @@ nbm_match_ids(NbmMatcher *m, int kind)
 	int		   *old_of_new = pair_ids(m, kind, &repeated);
 	IdEvidence *evidence = judge_ids(m, old_of_new);
 	bool	   *doubted = nbm_alloc(nnew, sizeof(bool));
+	int			same = m->same_ids ? m->same_ids[kind] : 0;
 	int			linked = 0;
 	int			refuted = 0;
 	bool		only_confirmed;
@@ -219,7 +265,8 @@ nbm_match_ids(NbmMatcher *m, int kind)
 	spread_doubt(evidence, doubted, nnew, -1);
 	for (int new = 0; new < nnew; new++)
 		refuted += evidence[new] == ID_REFUTED;
-	only_confirmed = refuted > 0 && are_places(old_of_new, nnew);
+	only_confirmed = (refuted > 0 || nnew != m->side[NBM_OLD].nitems) &&
+		may_be_places(m, kind, old_of_new);
 	for (int new = 0; new < nnew; new++)
 	{
 		if (evidence[new] == ID_CONFIRMED ||
@@ -229,6 +276,6 @@ nbm_match_ids(NbmMatcher *m, int kind)
 			linked++;
 		}
 	}
-	m->trusted[kind] = refuted == 0 && !repeated &&
-		linked >= (Min(m->side[NBM_OLD].nitems, nnew) + 1) / 2;
+	m->trusted[kind] = refuted == 0 && !repeated && !only_confirmed &&
+		linked + same >= (Min(m->side[NBM_OLD].nitems, nnew) + same + 1) / 2;
 }

@@ -21,6 +21,8 @@
 
 #define ROUNDS			3		/* how far surroundings reach */
 #define CROWD			1024	/* pairs of neighbours that are compared */
+#define COMPARISON		64		/* what one comparison costs, in grams */
+#define WITNESSES		64		/* neighbours that are asked about an item */
 #define MARGIN			500		/* by which a neighbour must be more similar */
 
 /* How sure a neighbour must be. */
@@ -45,7 +47,8 @@ typedef struct Graph
 {
 	Edge	   *edges;			/* by node, label, neighbour */
 	int			nedges;
-	int		   *first;			/* by node: its first edge; one more at the end */
+	int		   *first;			/* by node: its first edge; one more at the
+								 * end */
 	uint64	   *colours[ROUNDS + 1];	/* by item: its surroundings */
 } Graph;
 
@@ -54,9 +57,11 @@ typedef struct Linker
 {
 	NbmMatcher *m;
 	Graph		graph[2];
-	NbmEntry   *anchors;		/* (key, number), sorted: the same on both sides */
+	NbmEntry   *anchors;		/* (key, number), sorted: the same on both
+								 * sides */
 	int			nanchors;
-	NbmEntries	settled;		/* pairs of nodes, in the order they were found */
+	NbmEntries	settled;		/* pairs of nodes, in the order they were
+								 * found */
 	int			done;			/* those whose neighbours were looked at */
 } Linker;
 
@@ -168,12 +173,18 @@ build_graph(Linker *l, int s)
 		graph->first[node] = Min(graph->first[node], graph->first[node + 1]);
 }
 
-/* Settles a pair of free items, unless its ids speak against it. */
+/*
+ * Settles a pair of free items.  Where their ids speak against it, their texts
+ * must be equal or very similar.
+ */
 static bool
 settle(Linker *l, int old, int new)
 {
 	if (l->m->side[NBM_OLD].partner[old] >= 0 ||
-		l->m->side[NBM_NEW].partner[new] >= 0 || nbm_ids_differ(l->m, old, new))
+		l->m->side[NBM_NEW].partner[new] >= 0)
+		return false;
+	if (nbm_ids_differ(l->m, old, new) && !nbm_equal_content(l->m, old, new) &&
+		nbm_compare_items(l->m, old, new, NBM_SIMILAR_FAR) == 0)
 		return false;
 	nbm_link(l->m, old, new);
 	nbm_entries_add(&l->settled, old, new);
@@ -219,7 +230,10 @@ class_end(const NbmEntries *list, int start)
 	return end;
 }
 
-/* The entry of b that is most similar to an item; -1 where it has a rival. */
+/*
+ * The entry of b that is most similar to an item; -1 where it has a rival, or
+ * where no more comparing can be afforded.
+ */
 static int
 most_similar(Linker *l, int s, int item, const NbmEntries *b, int start, int end)
 {
@@ -227,6 +241,9 @@ most_similar(Linker *l, int s, int item, const NbmEntries *b, int start, int end
 	int			highest = 0;
 	int			second = 0;
 
+	l->m->work_left -= COMPARISON * (end - start);
+	if (l->m->work_left < 0)
+		return -1;
 	for (int i = start; i < end; i++)
 	{
 		int			other = (int) b->entries[i].value;
@@ -277,17 +294,21 @@ has_edge(const Graph *graph, int node, uint64 label, int neighbour)
 				   edge_cmp) != NULL;
 }
 
-/* Do most settled neighbours of an old item stand by the new one as well? */
+/*
+ * Do most settled neighbours of an old item, of the first few, stand by the new
+ * one as well?
+ */
 static bool
 neighbours_agree(const Linker *l, int old, int new)
 {
 	const Graph *graph = &l->graph[NBM_OLD];
 	const NbmSide *a = &l->m->side[NBM_OLD];
 	const NbmSide *b = &l->m->side[NBM_NEW];
+	int			end = Min(graph->first[old + 1], graph->first[old] + WITNESSES);
 	int			agree = 0;
 	int			settled = 0;
 
-	for (int e = graph->first[old]; e < graph->first[old + 1]; e++)
+	for (int e = graph->first[old]; e < end; e++)
 	{
 		int			neighbour = graph->edges[e].neighbour;
 		int			partner = neighbour < a->nitems ? a->partner[neighbour] :
@@ -371,6 +392,7 @@ spread(Linker *l, Trust trust)
 		}
 		if (trust == TRUST_EQUAL)
 			break;
+		CHECK_FOR_INTERRUPTS();
 		if (i >= 0)
 			look_around(l, (int) l->settled.entries[i].key,
 						(int) l->settled.entries[i].value, trust, &a, &b);

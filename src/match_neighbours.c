@@ -7,7 +7,10 @@
 #include "matcher.h"
 #include "miscadmin.h"
 
+#define TINY			24		/* characters */
 #define SIMILAR_BETWEEN 300		/* needed alone between two linked pairs */
+#define OF_NEIGHBOUR	6500	/* share of a text that makes it a part */
+#define LEAST_OF_NEIGHBOUR	10	/* and how many characters it must have */
 #define SIMILAR_RETYPED 2000	/* the same where types differ */
 
 #define BEFORE			0
@@ -17,8 +20,9 @@
 /* Equal free items that stand on the same side of a linked pair. */
 typedef struct Twins
 {
-	int		   *twin[2][2];		/* by side, by BEFORE or BEHIND: the pair stands
-								 * there; an item of the other side, or -1 */
+	int		   *twin[2][2];		/* by side, by BEFORE or BEHIND: the pair
+								 * stands there; an item of the other side, or
+								 * -1 */
 	int		   *run[2];			/* by side: how many of equal content stand in
 								 * a row with the item */
 	int		   *balance;		/* by content: how many items went, or came */
@@ -251,6 +255,47 @@ find_emptied(const NbmMatcher *m, int old, int first, int end)
 	return only;
 }
 
+/* Is a text so short that an edit may leave nothing of it? */
+static bool
+is_tiny(NbmSide *side, int item)
+{
+	return nbm_matcher_profile(side, item)->nchars <= TINY;
+}
+
+/*
+ * Is a text, for the most part, what the other side of a neighbour has and this
+ * side of it has not?
+ */
+static bool
+is_of_neighbour(NbmMatcher *m, int s, int item, int neighbour)
+{
+	NbmSide    *side = &m->side[s];
+	NbmSide    *other = &m->side[1 - s];
+	const NbmProfile *profile = nbm_matcher_profile(side, item);
+	int			there;
+
+	if (neighbour < 0 || neighbour >= side->nitems)
+		return false;
+	there = side->partner[neighbour];
+	return there >= 0 && side->content[neighbour] != other->content[there] &&
+		profile->nchars >= LEAST_OF_NEIGHBOUR &&
+		nbm_profile_share(profile, nbm_matcher_profile(other, there)) >= OF_NEIGHBOUR &&
+		nbm_profile_share(profile, nbm_matcher_profile(side, neighbour)) < OF_NEIGHBOUR;
+}
+
+/*
+ * Was the old item joined with a neighbour, or the new one cut off one?  Then
+ * one is gone and the other one new, wherever they stand.
+ */
+static bool
+is_joined_or_cut(NbmMatcher *m, int old, int new)
+{
+	return is_of_neighbour(m, NBM_OLD, old, old - 1) ||
+		is_of_neighbour(m, NBM_OLD, old, old + 1) ||
+		is_of_neighbour(m, NBM_NEW, new, new - 1) ||
+		is_of_neighbour(m, NBM_NEW, new, new + 1);
+}
+
 /*
  * Links a free old item that stands between the same neighbours as the free new
  * items first to end - 1.  Where there is only one of them, and it has the
@@ -267,8 +312,10 @@ match_row(NbmMatcher *m, int old, int first, int end)
 		m->side[NBM_NEW].items[first].type;
 
 		if (nbm_compare_items(m, old, first,
-							  retyped ? SIMILAR_RETYPED : SIMILAR_BETWEEN) > 0)
-			new = first;
+							  retyped ? SIMILAR_RETYPED : SIMILAR_BETWEEN) > 0 ||
+			(!retyped && is_tiny(&m->side[NBM_OLD], old) &&
+			 is_tiny(&m->side[NBM_NEW], first)))
+			new = is_joined_or_cut(m, old, first) ? -1 : first;
 	}
 	if (new >= 0)
 		nbm_link(m, old, new);
@@ -296,5 +343,44 @@ nbm_match_between(NbmMatcher *m)
 		behind = end < b->nitems ? b->partner[end] : a->nitems;
 		if (end > new && behind == before + 2 && a->partner[before + 1] < 0)
 			match_row(m, before + 1, new, end);
+	}
+}
+
+/*
+ * Was the old item of this pair, both free, emptied, or was it filled?  Then
+ * there are more blank ones now, or less.
+ */
+static bool
+is_turned_blank(const NbmMatcher *m, const int *balance, int old, int new)
+{
+	const NbmSide *a = &m->side[NBM_OLD];
+	const NbmSide *b = &m->side[NBM_NEW];
+
+	return old >= 0 && old < a->nitems && a->partner[old] < 0 &&
+		a->blank[old] != b->blank[new] &&
+		(b->blank[new] ? balance[b->content[new]] < 0 : balance[a->content[old]] > 0) &&
+		a->items[old].type == b->items[new].type && !nbm_ids_differ(m, old, new);
+}
+
+/*
+ * At last: an item that stands beside a linked one, and is blank where the one
+ * beside its partner was not, or the other way round.
+ */
+void
+nbm_match_emptied(NbmMatcher *m)
+{
+	const NbmSide *side = &m->side[NBM_NEW];
+	int		   *balance = nbm_count_balance(m);
+
+	for (int new = 0; new < side->nitems; new++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int where = BEFORE; where <= BEHIND && side->partner[new] < 0; where++)
+		{
+			int			old = beside_partner(m, NBM_NEW, new, where);
+
+			if (is_turned_blank(m, balance, old, new))
+				nbm_link(m, old, new);
+		}
 	}
 }

@@ -44,7 +44,7 @@ nbm_compare_items(NbmMatcher *m, int old, int new, int floor)
 		(int64) floor * (pa->nchars + pb->nchars))
 		return 0;
 	result = nbm_profile_compare(a->text, a->text_len, pa,
-							   b->text, b->text_len, pb);
+								 b->text, b->text_len, pb, floor);
 	result = (int) (result * factor / NBM_ONE);
 	return result >= floor ? result : 0;
 }
@@ -73,7 +73,7 @@ nbm_matcher_number_classes(NbmMatcher *m, Size field, int *classes[2])
 {
 	int			nold = m->side[NBM_OLD].nitems;
 	int			n = nold + m->side[NBM_NEW].nitems;
-	NbmEntry	   *keys = nbm_alloc(n, sizeof(NbmEntry));
+	NbmEntry   *keys = nbm_alloc(n, sizeof(NbmEntry));
 	int			nclasses = 0;
 
 	for (int i = 0; i < n; i++)

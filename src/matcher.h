@@ -25,14 +25,25 @@ typedef struct NbmSide
 	NbmProfile **profiles;		/* NULL until asked for */
 } NbmSide;
 
+/* Free pairs that could be the same wherever they stand. */
+typedef struct NbmRanking
+{
+	NbmEntries	pairs;			/* (difference, old and new item), sorted */
+	int		   *second[2];		/* by item: similarity of its second best
+								 * partner */
+	int			nitems[2];		/* free ones that were looked at */
+} NbmRanking;
+
 /* A matching in progress. */
 typedef struct NbmMatcher
 {
 	NbmSide		side[2];
 	int			ncontents;		/* number of classes */
 	int			ncores;
+	const int  *same_ids;		/* by kind: in items beside these; or NULL */
 	bool		trusted[2];		/* do items with different ids differ? by kind */
 	int64		work_left;		/* grams that may still be compared freely */
+	NbmRanking	ranking;		/* the last one that was made */
 } NbmMatcher;
 
 /* Free items between two links of the backbone. */
@@ -95,6 +106,7 @@ extern void nbm_match_between(NbmMatcher *m);
 extern bool nbm_has_links(const NbmMatcher *m);
 extern void nbm_match_links(NbmMatcher *m);
 extern void nbm_match_equal(NbmMatcher *m);
+extern void nbm_match_emptied(NbmMatcher *m);
 extern void nbm_match_blank(NbmMatcher *m);
 extern void nbm_match_similar(NbmMatcher *m, bool clear);
 

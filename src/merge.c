@@ -24,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 
 #include "identity.h"
@@ -165,45 +166,169 @@ check_formats(const Merge *merge)
 						   docs[NBM_THEIRS].nruns)));
 }
 
-/* Describes items that are not recognised by their bytes to the matcher. */
-static NbmMatchItem *
-describe_items(Merge *merge, NbmMergeSide side, int first, int count)
+/*
+ * The items of a document that are not recognised by their bytes, as the
+ * matcher takes them.  The others have their place in base for a key, so that
+ * links to them are known.
+ */
+static NbmCandidates
+list_candidates(const Merge *merge, NbmMergeSide of, NbmMergeSide side)
 {
-	NbmMatchItem *list = palloc_array(NbmMatchItem, Max(count, 1));
+	const NbmDocument *doc = &merge->docs[of];
+	int			first = merge->head[side];
+	int			end = doc->nitems - merge->tail[side];
+	NbmLayout  *layout = palloc0_object(NbmLayout);
+	NbmCandidates candidates = {NULL, end - first, layout, doc->root};
 
-	for (int i = 0; i < count; i++)
+	layout->nitems = doc->nitems;
+	layout->items = palloc_array(NbmItem, Max(doc->nitems, 1));
+	candidates.items = palloc_array(NbmCandidate, Max(end - first, 1));
+	for (int i = 0; i < doc->nitems; i++)
 	{
-		NbmSplit   *split = &merge->splits[side][first + i];
-		NbmCandidate candidate = {&split->item, split->core.val.binary.data};
+		const NbmSplit *split = &merge->splits[of][i];
+		NbmItem    *item = &layout->items[i];
 
-		nbm_describe(merge->kind, &candidate, &list[i]);
-		list[i].core = nbm_value_hash(&split->core, 0);
+		*item = split->item;
+		item->key = i < first ? i + 1 :
+			i + 1 + merge->docs[NBM_BASE].nitems - doc->nitems;
+		if (i < first || i >= end)
+			continue;
+		item->key = 0;
+		item->core = nbm_value_hash(&split->core, 0);
+		candidates.items[i - first].item = item;
+		candidates.items[i - first].core = split->core.val.binary.data;
 	}
-	return list;
+	return candidates;
 }
 
 /* Which item of base each item of a side is, -1 for none; newly allocated. */
 static int *
-pair_items(Merge *merge, NbmMergeSide side)
+pair_items(const Merge *merge, NbmMergeSide side)
 {
 	int			head = merge->head[side];
-	int			tail = merge->tail[side];
 	int			nbase = merge->docs[NBM_BASE].nitems;
 	int			nside = merge->docs[side].nitems;
-	int			nold = nbase - head - tail;
-	int			nnew = nside - head - tail;
+	NbmCandidates olds = list_candidates(merge, NBM_BASE, side);
+	NbmCandidates news = list_candidates(merge, side, side);
+	int		   *old_of_new = nbm_pair_candidates(merge->kind, &olds, &news);
 	int		   *base_of = palloc_array(int, Max(nside, 1));
 
 	for (int i = 0; i < nside; i++)
-		base_of[i] = i < head ? i : i < nside - tail ? -1 : i - nside + nbase;
-	if (nold == 0 || nnew == 0)
-		return base_of;
-	nbm_match(describe_items(merge, NBM_BASE, head, nold), nold,
-			  describe_items(merge, side, head, nnew), nnew, base_of + head);
-	for (int i = head; i < head + nnew; i++)
-		if (base_of[i] >= 0)
-			base_of[i] += head;
+	{
+		if (i < head)
+			base_of[i] = i;
+		else if (i >= head + news.nitems)
+			base_of[i] = i - nside + nbase;
+		else
+			base_of[i] = old_of_new[i - head] < 0 ? -1 :
+				old_of_new[i - head] + head;
+	}
 	return base_of;
+}
+
+/* An item of a side that is not recognised by its bytes. */
+typedef struct Changed
+{
+	uint64		hash;			/* of its value */
+	int			index;
+} Changed;
+
+/* qsort comparator, by hash. */
+static int
+changed_cmp(const void *a, const void *b)
+{
+	uint64		ha = ((const Changed *) a)->hash;
+	uint64		hb = ((const Changed *) b)->hash;
+
+	return ha < hb ? -1 : ha > hb;
+}
+
+/* Lists what changed on a side, sorted; those alike are left out. */
+static Changed *
+list_changed(const Merge *merge, NbmMergeSide side, int *count)
+{
+	const NbmDocument *doc = &merge->docs[side];
+	int			end = doc->nitems - merge->tail[side];
+	Changed    *all = palloc_array(Changed, Max(doc->nitems, 1));
+	int			n = 0;
+
+	for (int i = merge->head[side]; i < end; i++)
+	{
+		all[n].hash = nbm_value_hash(&doc->items[i], 0);
+		all[n++].index = i;
+	}
+	qsort(all, n, sizeof(Changed), changed_cmp);
+	*count = 0;
+	for (int i = 0; i < n; i++)
+		if ((i == 0 || all[i - 1].hash != all[i].hash) &&
+			(i == n - 1 || all[i + 1].hash != all[i].hash))
+			all[(*count)++] = all[i];
+	return all;
+}
+
+/* Marks the items of base that a side has. */
+static bool *
+mark_taken(const Merge *merge, const int *base_of, NbmMergeSide side)
+{
+	bool	   *is_taken = palloc0_array(bool,
+										 Max(merge->docs[NBM_BASE].nitems, 1));
+
+	for (int i = 0; i < merge->docs[side].nitems; i++)
+		if (base_of[i] >= 0)
+			is_taken[base_of[i]] = true;
+	return is_taken;
+}
+
+/*
+ * Makes both sides agree on what they changed alike: where both joined two
+ * items, say, either could be the one that lives on, and each side was paired
+ * by itself.
+ */
+static void
+agree_on_equal(const Merge *merge, int *const base_of[NBM_MERGE_SIDES])
+{
+	Changed    *lists[NBM_MERGE_SIDES];
+	int			counts[NBM_MERGE_SIDES];
+	bool	   *is_taken[NBM_MERGE_SIDES];
+
+	for (int s = NBM_OURS; s <= NBM_THEIRS; s++)
+	{
+		lists[s] = list_changed(merge, s, &counts[s]);
+		is_taken[s] = mark_taken(merge, base_of[s], s);
+	}
+	for (int i = 0, j = 0; i < counts[NBM_OURS] && j < counts[NBM_THEIRS];)
+	{
+		int			order = changed_cmp(&lists[NBM_OURS][i],
+										&lists[NBM_THEIRS][j]);
+		int			at[NBM_MERGE_SIDES] = {0};
+		int			was[NBM_MERGE_SIDES] = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		i += order <= 0;
+		j += order >= 0;
+		if (order != 0)
+			continue;
+		at[NBM_OURS] = lists[NBM_OURS][i - 1].index;
+		at[NBM_THEIRS] = lists[NBM_THEIRS][j - 1].index;
+		for (int s = NBM_OURS; s <= NBM_THEIRS; s++)
+			was[s] = base_of[s][at[s]];
+		if (was[NBM_OURS] == was[NBM_THEIRS] ||
+			!nbm_value_eq(&merge->docs[NBM_OURS].items[at[NBM_OURS]],
+						  &merge->docs[NBM_THEIRS].items[at[NBM_THEIRS]]))
+			continue;
+		for (int s = NBM_OURS; s <= NBM_THEIRS; s++)
+		{
+			int			others = was[s == NBM_OURS ? NBM_THEIRS : NBM_OURS];
+
+			if (others < 0 || is_taken[s][others])
+				continue;
+			if (was[s] >= 0)
+				is_taken[s][was[s]] = false;
+			is_taken[s][others] = true;
+			base_of[s][at[s]] = others;
+			break;
+		}
+	}
 }
 
 /* Adds an item that is in none of the documents yet. */
@@ -225,6 +350,7 @@ static void
 list_items(Merge *merge)
 {
 	NbmMergeOrder *order = &merge->order;
+	int		   *base_of[NBM_MERGE_SIDES] = {NULL};
 	int			total = 0;
 
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
@@ -235,19 +361,18 @@ list_items(Merge *merge)
 	}
 	order->items = palloc_array(NbmMergeItem, Max(total, 1));
 	order->theirs_win = merge->items.strategy == NBM_STRATEGY_THEIRS;
+	base_of[NBM_OURS] = pair_items(merge, NBM_OURS);
+	base_of[NBM_THEIRS] = pair_items(merge, NBM_THEIRS);
+	agree_on_equal(merge, base_of);
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
-	{
-		int		   *base_of = s == NBM_BASE ? NULL : pair_items(merge, s);
-
 		for (int i = 0; i < order->count[s]; i++)
 		{
-			NbmMergeItem *item = base_of != NULL && base_of[i] >= 0 ?
-				&order->items[base_of[i]] : add_item(order);
+			NbmMergeItem *item = s != NBM_BASE && base_of[s][i] >= 0 ?
+			&order->items[base_of[s][i]] : add_item(order);
 
 			item->at[s] = i;
 			order->item_at[s][i] = (int) (item - order->items);
 		}
-	}
 }
 
 /* An item as one side has it, taken apart; NULL where it has it not. */
@@ -255,6 +380,14 @@ static const NbmSplit *
 split_of(const Merge *merge, const NbmMergeItem *item, NbmMergeSide side)
 {
 	return item->at[side] < 0 ? NULL : &merge->splits[side][item->at[side]];
+}
+
+/* An item as one side has it; NULL where it has it not. */
+static const JsonbValue *
+value_of(const Merge *merge, const NbmMergeItem *item, NbmMergeSide side)
+{
+	return item->at[side] < 0 ? NULL :
+		&merge->docs[side].items[item->at[side]];
 }
 
 /* Finds the operators' ids on each side. */
@@ -423,7 +556,24 @@ set_runs(Merge *merge)
 	}
 }
 
-/* Sets what tells inserted cells that may be equal: type and source. */
+/* A hash of a cell's type and source. */
+static uint64
+hash_of_cell(JsonbContainer *core)
+{
+	NbmText		type = nbm_item_type(&nbm_notebook, core);
+	NbmText		source = nbm_item_source(&nbm_notebook, core);
+	uint64		hash = type.str == NULL ? 0 :
+	hash_bytes_extended((const unsigned char *) type.str, type.len, 1);
+
+	return hash_bytes_extended((const unsigned char *) source.str, source.len,
+							   hash);
+}
+
+/*
+ * Sets what tells inserted items that may be equal: a cell's type and source.
+ * Operators are equal only where they are so under one id: those that have
+ * one to themselves were found by it.
+ */
 static void
 set_contents(Merge *merge)
 {
@@ -431,32 +581,29 @@ set_contents(Merge *merge)
 	{
 		NbmMergeItem *item = &merge->order.items[i];
 		NbmMergeSide side = item->at[NBM_OURS] >= 0 ? NBM_OURS : NBM_THEIRS;
-		const NbmSplit *split = split_of(merge, item, side);
 
-		/* operators are known by their ids alone: two may well be equal */
-		item->content = i;
-		if (merge->kind == &nbm_notebook && item->at[NBM_BASE] < 0)
-		{
-			NbmCandidate candidate = {unconstify(NbmItem *, &split->item),
-			split->core.val.binary.data};
-			NbmMatchItem described;
-
-			nbm_describe(merge->kind, &candidate, &described);
-			item->content = described.content;
-		}
+		if (item->at[NBM_BASE] >= 0 || item->is_gone)
+			continue;
+		if (merge->kind == &nbm_workflow)
+			item->content = nbm_value_hash(value_of(merge, item, side), 0);
+		else
+			item->content =
+				hash_of_cell(split_of(merge, item, side)->core.val.binary.data);
 	}
 }
 
-/* Are two inserted cells equal in type and source? */
+/* Did both sides insert the same? */
 static bool
 same_inserted(void *arg, const NbmMergeItem *ours, const NbmMergeItem *theirs)
 {
 	Merge	   *merge = arg;
 
-	return merge->kind == &nbm_notebook &&
-		nbm_same_meaning(merge->kind,
-						 split_of(merge, ours, NBM_OURS)->core.val.binary.data,
-						 split_of(merge, theirs, NBM_THEIRS)->core.val.binary.data);
+	if (merge->kind == &nbm_workflow)
+		return nbm_value_eq(value_of(merge, ours, NBM_OURS),
+							value_of(merge, theirs, NBM_THEIRS));
+	return nbm_same_meaning(merge->kind,
+							split_of(merge, ours, NBM_OURS)->core.val.binary.data,
+							split_of(merge, theirs, NBM_THEIRS)->core.val.binary.data);
 }
 
 /* How the members of an envelope are merged. */
@@ -562,8 +709,7 @@ merge_item(Merge *merge, const NbmMergeItem *item, const NbmDocument *doc,
 	const JsonbValue *taken;
 
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
-		values[s] = item->at[s] < 0 ? NULL :
-			&merge->docs[s].items[item->at[s]];
+		values[s] = value_of(merge, item, s);
 	if (item->at[NBM_OURS] < 0 || item->at[NBM_THEIRS] < 0)
 		taken = values[NBM_OURS] ? values[NBM_OURS] : values[NBM_THEIRS];
 	else

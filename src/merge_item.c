@@ -4,17 +4,22 @@
  *
  * An item is merged as an object (merge_values.c), member by member: a cell's
  * source and an operator's code by lines, its metadata or properties at any
- * depth.  Ids never conflict.  Neither do a cell's outputs and execution
- * count, which are the result of one run and come together, from one side.
+ * depth.  Ids never conflict, nor the times of a run, which JupyterLab notes in
+ * metadata.execution.  Neither do a cell's outputs and execution count, which
+ * are the result of one run and come together, from one side.
  */
 #include "postgres.h"
 
 #include "merge_item.h"
+#include "paths.h"
 
 /* The members that a run of a cell leaves. */
 static const char *const run_members[] = {
 	"outputs", "execution_count", "prompt_number"
 };
+
+/* The member of metadata in which JupyterLab notes when a run was. */
+static const char *const run_times[] = {"execution", NULL};
 
 /* How the members of a cell are merged. */
 static NbmMergeRule
@@ -30,8 +35,10 @@ cell_rule(const NbmMergePath *path)
 			nbm_key_is(path->name, "input"))
 			return NBM_RULE_SOURCE;
 	}
-	else if (path->up->up == NULL && nbm_key_is(path->name, "uuid") &&
-			 nbm_key_is(path->up->name, "metadata"))
+	else if (path->up->up == NULL &&
+			 nbm_key_is(path->up->name, "metadata") &&
+			 (nbm_key_is(path->name, "uuid") ||
+			  nbm_key_is(path->name, run_times[0])))
 		return NBM_RULE_QUIET;
 	return NBM_RULE_MEMBERS;
 }
@@ -80,7 +87,7 @@ is_rerun(const JsonbValue *before, const JsonbValue *after)
 		JsonbValue	old;
 		JsonbValue	new;
 		bool		has_old = before != NULL &&
-			nbm_get(before->val.binary.data, run_members[i], &old);
+		nbm_get(before->val.binary.data, run_members[i], &old);
 		bool		has_new = nbm_get(after->val.binary.data, run_members[i],
 									  &new);
 
@@ -191,9 +198,22 @@ nbm_merge_item(NbmMerging *merging, const NbmKind *kind,
 	nbm_merge_object(pairs, count, result);
 }
 
+/* Do two values of metadata differ only in the times of a run? */
+static bool
+only_times_differ(const JsonbValue *a, const JsonbValue *b)
+{
+	NbmWords	paths = {0};
+
+	if (!nbm_is_object(a) || !nbm_is_object(b))
+		return false;
+	nbm_differing_paths(a->val.binary.data, b->val.binary.data, run_times,
+						&paths);
+	return paths.count == 1 && strcmp(paths.items[0], run_times[0]) == 0;
+}
+
 /*
- * Is an item the same but for its ids, its outputs and execution count, and
- * the form of its source?  Both are cores.
+ * Is an item the same but for its ids, its outputs, execution count and times
+ * of a run, and the form of its source?  Both are cores.
  */
 bool
 nbm_item_untouched(const NbmKind *kind, JsonbContainer *before,
@@ -213,6 +233,9 @@ nbm_item_untouched(const NbmKind *kind, JsonbContainer *before,
 		const JsonbValue *new = members.values[1];
 
 		if (old != NULL && new != NULL && nbm_value_eq(old, new))
+			continue;
+		if (kind == &nbm_notebook && nbm_key_is(members.key, "metadata") &&
+			old != NULL && new != NULL && only_times_differ(old, new))
 			continue;
 		if (kind == &nbm_workflow || !(nbm_key_is(members.key, "source") ||
 									   nbm_key_is(members.key, "input")))

@@ -339,7 +339,7 @@ static void
 find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 {
 	NbmMergeSide winner = nbm_merge_winner(merging) == NBM_TAKEN_OURS ?
-		NBM_OURS : NBM_THEIRS;
+	NBM_OURS : NBM_THEIRS;
 	NbmMergeSide loser = winner == NBM_OURS ? NBM_THEIRS : NBM_OURS;
 	NbmMergeName *names = palloc_array(NbmMergeName, Max(links->nlinks, 1));
 	int			count = 0;
@@ -432,7 +432,7 @@ note_link(NbmMerging *merging, const NbmMergeLinks *links,
 {
 	const NbmMergeLink *link = &links->links[index];
 	const NbmMergeLink *shown = link->is_in || rival < 0 ? link :
-		&links->links[rival];
+	&links->links[rival];
 	const JsonbValue *values[NBM_MERGE_SIDES] = {NULL, NULL, NULL};
 	NbmMergeSide adder = link->at[NBM_OURS] >= 0 ? NBM_OURS : NBM_THEIRS;
 	NbmMergeSide taken;
@@ -455,8 +455,8 @@ note_link(NbmMerging *merging, const NbmMergeLinks *links,
 }
 
 /*
- * The links of the result in order: those of the side that changed them, or
- * else ours, then what the other one added.  Returns how many.
+ * The links of the result in order: those of one side, then what the other
+ * one added.  Returns how many.
  */
 static int
 order_links(NbmMergeLinks *links, bool theirs_lead, int *sorted)
@@ -482,6 +482,30 @@ order_links(NbmMergeLinks *links, bool theirs_lead, int *sorted)
 }
 
 /*
+ * Is the order of the links theirs?  Where theirs has them all and ours has
+ * not, or has not changed them.
+ */
+static bool
+do_theirs_lead(const NbmMergeLinks *links, const JsonbValue *const *values)
+{
+	bool		lead = values[NBM_OURS] == NULL ||
+	(values[NBM_BASE] != NULL &&
+	 nbm_value_eq(values[NBM_BASE], values[NBM_OURS]));
+
+	for (int i = 0; i < links->nlinks; i++)
+	{
+		const NbmMergeLink *link = &links->links[i];
+
+		if (!link->is_in)
+			continue;
+		if (link->at[NBM_THEIRS] < 0)
+			return false;
+		lead |= link->at[NBM_OURS] < 0;
+	}
+	return lead;
+}
+
+/*
  * Merges the links, once it is known which operators are in the result; values
  * are the three members "links".  False where the result has no such member.
  */
@@ -492,16 +516,13 @@ nbm_links_merge(NbmMerging *merging, NbmMergeLinks *links,
 {
 	int		   *sorted = palloc_array(int, Max(links->nlinks, 1));
 	int		   *rival = palloc_array(int, Max(links->nlinks, 1));
-	bool		theirs_lead = values[NBM_OURS] == NULL ||
-		(values[NBM_BASE] != NULL &&
-		 nbm_value_eq(values[NBM_BASE], values[NBM_OURS]));
 	int			count;
 	NbmWriter	w;
 
 	for (int i = 0; i < links->nlinks; i++)
 		links->links[i].is_in = link_stays(&links->links[i], operators);
 	find_rivals(merging, links, rival);
-	count = order_links(links, theirs_lead, sorted);
+	count = order_links(links, do_theirs_lead(links, values), sorted);
 	for (int i = 0; i < links->nlinks; i++)
 		note_link(merging, links, operators, i, rival[i]);
 	if (count == 0 && (values[NBM_OURS] == NULL || values[NBM_THEIRS] == NULL) &&
@@ -538,7 +559,7 @@ merge_position(const KeyedPart *parts, int count,
 			   const NbmMergeOperators *operators, Position *position)
 {
 	const NbmMergeItem *item = parts->ends[0] < 0 ? NULL :
-		&operators->items[parts->ends[0]];
+	&operators->items[parts->ends[0]];
 	const JsonbValue *values[NBM_MERGE_SIDES] = {NULL, NULL, NULL};
 	const JsonbValue *taken;
 
@@ -577,7 +598,7 @@ collect_positions(const NbmMergeOperators *operators,
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 	{
 		int			count = values[s] == NULL ? 0 :
-			JsonContainerSize(values[s]->val.binary.data);
+		JsonContainerSize(values[s]->val.binary.data);
 
 		for (int i = 0; i < count; i++)
 		{

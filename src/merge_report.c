@@ -59,7 +59,7 @@ static void
 write_pieces(NbmWriter *w, const NbmLineMerge *merge)
 {
 	NbmText		keys[] = {nbm_text("base"), nbm_text("line"),
-		nbm_text("ours"), nbm_text("theirs")};
+	nbm_text("ours"), nbm_text("theirs")};
 	JsonbValue	number;
 
 	nbm_writer_begin_array(w, merge->nconflicts);

@@ -15,9 +15,9 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/json.h"
 
 #include "merge_values.h"
+#include "paths.h"
 
 /* Starts walking through the members of three values; no object, no members. */
 void
@@ -54,7 +54,7 @@ nbm_members_next(NbmMergeMembers *members)
 	for (int s = 0; s < NBM_MERGE_SIDES; s++)
 	{
 		bool		has = found && keys[s].str != NULL &&
-			nbm_text_eq(keys[s], members->key);
+		nbm_text_eq(keys[s], members->key);
 
 		members->values[s] = has ? &members->space[s] : NULL;
 		members->next[s] += has;
@@ -109,22 +109,6 @@ nbm_merge_resolve(const JsonbValue *const *values, const JsonbValue **result)
 	return same_value(values[NBM_BASE], values[NBM_OURS]);
 }
 
-/* Adds a name to a JSON path, quoted where it is no plain identifier. */
-static void
-append_name(StringInfo buf, NbmText name)
-{
-	bool		plain = name.len > 0 && !isdigit((unsigned char) name.str[0]);
-
-	for (int i = 0; i < name.len; i++)
-		plain &= isascii((unsigned char) name.str[i]) &&
-			(isalnum((unsigned char) name.str[i]) || name.str[i] == '_');
-	appendStringInfoChar(buf, '.');
-	if (plain)
-		appendBinaryStringInfo(buf, name.str, name.len);
-	else
-		escape_json(buf, pnstrdup(name.str, name.len));
-}
-
 /* Adds the names of a place, outermost first, to a JSON path. */
 static void
 append_path(StringInfo buf, const NbmMergePath *path)
@@ -133,7 +117,7 @@ append_path(StringInfo buf, const NbmMergePath *path)
 	if (path == NULL)
 		return;
 	append_path(buf, path->up);
-	append_name(buf, path->name);
+	nbm_path_append(buf, path->name);
 }
 
 /* The JSON path of a place, newly allocated. */
@@ -196,7 +180,7 @@ conflict_of_values(NbmMerging *merging, NbmConflictKind kind,
 				   JsonbValue *result)
 {
 	NbmMergeSide side = nbm_merge_winner(merging) == NBM_TAKEN_OURS ?
-		NBM_OURS : NBM_THEIRS;
+	NBM_OURS : NBM_THEIRS;
 
 	nbm_merge_note(merging, kind, path_text(merging, path), values);
 	if (values[side] == NULL)
@@ -284,7 +268,7 @@ merge_texts(NbmMerging *merging, const NbmMergePath *path,
 	JsonbValue	strings[NBM_MERGE_SIDES];
 	const JsonbValue *noted[NBM_MERGE_SIDES];
 	NbmTaken	taken = merging->strategy == NBM_STRATEGY_MARK ?
-		NBM_TAKEN_MARKED : nbm_merge_winner(merging);
+	NBM_TAKEN_MARKED : nbm_merge_winner(merging);
 	NbmLineMerge *merge;
 	NbmConflict *conflict;
 	NbmText		merged;

@@ -5,6 +5,10 @@
  * Rooms, and which way the arrows run:
  *
  *		sql_*, view, attached_trigger	SQL entry points: arguments, results
+ *		accept, prompt	a language model's replies, and what it is shown
+ *		convert, adopt	a checked plan as a workflow
+ *		plan, reply		what the replies say, without a table
+ *		scope, script, flow	a version's changes, code, operators and links
  *		attach, attached_write, texera_past, clone, maintain, take
  *						attached tables of applications
  *		texera_access, attachment, attached_row, texera_chain

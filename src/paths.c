@@ -50,6 +50,18 @@ is_plain(NbmText key)
 	return key.len > 0;
 }
 
+/* Adds a member's name to a path, quoted where it is no plain identifier. */
+void
+nbm_path_append(StringInfo buf, NbmText key)
+{
+	if (buf->len > 0)
+		appendStringInfoChar(buf, '.');
+	if (is_plain(key))
+		appendBinaryStringInfo(buf, key.str, key.len);
+	else
+		escape_json(buf, pnstrdup(key.str, key.len));
+}
+
 /* The path of a member of what is at prefix, newly allocated. */
 char *
 nbm_path_member(const char *prefix, NbmText key)
@@ -58,12 +70,7 @@ nbm_path_member(const char *prefix, NbmText key)
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, prefix);
-	if (prefix[0] != '\0')
-		appendStringInfoChar(&buf, '.');
-	if (is_plain(key))
-		appendBinaryStringInfo(&buf, key.str, key.len);
-	else
-		escape_json(&buf, pnstrdup(key.str, key.len));
+	nbm_path_append(&buf, key);
 	return buf.data;
 }
 

@@ -16,6 +16,7 @@ typedef struct NbmWords
 } NbmWords;
 
 extern void nbm_words_add(NbmWords *words, char *name);
+extern void nbm_path_append(StringInfo buf, NbmText key);
 extern char *nbm_path_member(const char *prefix, NbmText key);
 extern void nbm_differing_paths(JsonbContainer *a, JsonbContainer *b,
 								const char *const *whole, NbmWords *words);

@@ -123,6 +123,31 @@ cut_grams(uint32 *grams, int ngrams, bool *cut, uint32 *limit)
 	return SKETCH;
 }
 
+/* How many bits of a word are set. */
+static inline int
+count_bits(uint64 x)
+{
+	x = x - ((x >> 1) & UINT64CONST(0x5555555555555555));
+	x = (x & UINT64CONST(0x3333333333333333)) +
+		((x >> 2) & UINT64CONST(0x3333333333333333));
+	x = (x + (x >> 4)) & UINT64CONST(0x0F0F0F0F0F0F0F0F);
+	return (int) ((x * UINT64CONST(0x0101010101010101)) >> 56);
+}
+
+/* Sets the bits of a profile's grams. */
+static void
+set_bits(NbmProfile *profile)
+{
+	for (int i = 0; i < profile->ngrams; i++)
+	{
+		uint32		bit = profile->grams[i] % (64 * NBM_PROFILE_WORDS);
+
+		profile->bits[bit / 64] |= UINT64CONST(1) << (bit % 64);
+	}
+	for (int i = 0; i < NBM_PROFILE_WORDS; i++)
+		profile->nbits += count_bits(profile->bits[i]);
+}
+
 /*
  * Makes the profile of a text, in the current memory context; the caller owns
  * it, and it does not point into the text.  Leading and trailing white space
@@ -136,7 +161,7 @@ nbm_profile_make(const char *str, int len)
 	uint32		grams[2 * SKETCH];
 	uint32		recent[1024] = {0};
 	uint32		limit = PG_UINT32_MAX;
-	Window	window = {0};
+	Window		window = {0};
 	bool		done = false;
 	int			n = 0;
 	int			pos = 0;
@@ -164,7 +189,26 @@ nbm_profile_make(const char *str, int len)
 	profile->ngrams = cut_grams(grams, n, &profile->cut, &limit);
 	profile->grams = nbm_alloc(profile->ngrams, sizeof(uint32));
 	memcpy(profile->grams, grams, profile->ngrams * sizeof(uint32));
+	set_bits(profile);
 	return profile;
+}
+
+/*
+ * Do the bits rule out that two complete sets are that similar, or one contained
+ * in the other?  As many grams can be common as there are common bits, and as grams
+ * that share a bit with another one.
+ */
+static bool
+are_unlike(const NbmProfile *a, const NbmProfile *b, int floor)
+{
+	int			most = Min(a->ngrams - a->nbits, b->ngrams - b->nbits);
+
+	if (a->cut || b->cut)
+		return false;
+	for (int i = 0; i < NBM_PROFILE_WORDS; i++)
+		most += count_bits(a->bits[i] & b->bits[i]);
+	return (int64) most * NBM_ONE <
+		(int64) Min(a->ngrams, b->ngrams) * Min(floor, CONTAINED);
 }
 
 /*
@@ -207,6 +251,28 @@ compare_grams(const NbmProfile *a, const NbmProfile *b, int *contained)
 }
 
 /*
+ * Which part of a text's grams another one has, from 0 to NBM_ONE.  Of sketches
+ * only the range of hashes that both cover is compared.
+ */
+int
+nbm_profile_share(const NbmProfile *part, const NbmProfile *whole)
+{
+	uint32		limit = whole->cut ? whole->grams[whole->ngrams - 1] :
+		PG_UINT32_MAX;
+	int			compared = 0;
+	int			common = 0;
+
+	for (int j = 0; compared < part->ngrams && part->grams[compared] <= limit;
+		 compared++)
+	{
+		while (j < whole->ngrams && whole->grams[j] < part->grams[compared])
+			j++;
+		common += j < whole->ngrams && whole->grams[j] == part->grams[compared];
+	}
+	return compared == 0 ? 0 : (int) ((int64) common * NBM_ONE / compared);
+}
+
+/*
  * Which part of two short texts is a common beginning or end, from 0 to
  * NBM_ONE; 0 for long texts, whose grams are enough.
  */
@@ -231,20 +297,22 @@ compare_ends(const char *a, int alen, const char *b, int blen)
  * lengths make impossible is cut off: sets do not see repetitions.  A text that
  * contains the other one is just similar enough between the same neighbours,
  * however much it has grown; of several parts of a text the greatest one is the
- * most similar.
+ * most similar.  What is less than floor may be said to be even less.
  */
 int
 nbm_profile_compare(const char *a, int alen, const NbmProfile *pa,
-				  const char *b, int blen, const NbmProfile *pb)
+					const char *b, int blen, const NbmProfile *pb,
+					int floor)
 {
 	int64		total = (int64) pa->nchars + pb->nchars;
 	int64		most = Min(pa->nchars, pb->nchars) * INT64CONST(2) * NBM_ONE;
-	int			contained;
-	int			result;
+	int			contained = 0;
+	int			result = 0;
 
 	if (total == 0)
 		return NBM_ONE;
-	result = compare_grams(pa, pb, &contained);
+	if (!are_unlike(pa, pb, floor))
+		result = compare_grams(pa, pb, &contained);
 	result = Max(result, compare_ends(a, alen, b, blen));
 	result = Min(result, (int) (most / total));
 	if (contained >= CONTAINED)
@@ -261,11 +329,11 @@ nbm_similarity(const char *a, int alen, const char *b, int blen)
 {
 	NbmProfile *pa = nbm_profile_make(a, alen);
 	NbmProfile *pb = nbm_profile_make(b, blen);
-	double		result = nbm_profile_compare(a, alen, pa, b, blen, pb) / (double) NBM_ONE;
+	int			result = nbm_profile_compare(a, alen, pa, b, blen, pb, 0);
 
 	pfree(pa->grams);
 	pfree(pa);
 	pfree(pb->grams);
 	pfree(pb);
-	return result;
+	return result / (double) NBM_ONE;
 }

@@ -16,12 +16,43 @@
 
 #include "catalog/pg_type.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "query.h"
 
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LE " OPERATOR(pg_catalog.<=) "
+#define GE " OPERATOR(pg_catalog.>=) "
+#define GT " OPERATOR(pg_catalog.>) "
+#define LT " OPERATOR(pg_catalog.<) "
+#define PLUS " OPERATOR(pg_catalog.+) "
+#define OR_JSON " OPERATOR(pg_catalog.||) "
+
+#define JOB "notebook_migrate.migration_job"
+/* The order in which jobs are handed out, and what is not before a place. */
+#define JOB_ORDER "rank, run_after, job_id"
+#define JOB_FROM(rank, run_after, id) \
+	"ROW(rank, run_after, job_id)" GE "ROW(" rank ", " run_after ", " id ")"
+/* What happens to a job that is handed out: worker $1, now $2, lease's end $4. */
+#define JOB_HAND_OUT \
+	" UPDATE " JOB " j SET state = 'leased', worker = $1, started_at = $2," \
+	" lease_until = $4, attempt = j.attempt" PLUS "1," \
+	" token = pg_catalog.gen_random_uuid()"
+#define JOB_HANDED \
+	" RETURNING j.job_id, j.token, j.notebook_id, j.version, j.kind," \
+	" j.attempt, j.payload, j.lease_until, j.is_first, j.rank, j.run_after,"  \
+	" j.job_id AS id"
+/* One more entry of errors: what, of which attempt, whose, when. */
+#define JOB_ERROR(at, what) \
+	"coalesce(j.errors, '[]')" OR_JSON "pg_catalog.jsonb_build_array(" \
+	"pg_catalog.jsonb_build_object('attempt', j.attempt, 'worker', j.worker," \
+	" 'at', " at ", 'error', " what "))"
+#define JOB_IS_NEXT "is_first AND is_due AND state" EQ "'waiting'"
+#define JOB_IS_LEASED "state" EQ "'leased'"
+#define JOB_IS_LATER "is_first AND NOT is_due AND state" EQ "'waiting'"
+#define JOB_IS_EXPIRED "(j.state" EQ "'leased')"
+#define JOB_IS_DEAD "(j.state" EQ "'leased' AND j.attempt" GE "j.max_attempts)"
 
 
 typedef struct QueryText
@@ -249,10 +280,245 @@ static const QueryText queries[QUERIES] =
 		" AND ($2 IS NULL OR m.workflow_id" EQ "$2) ORDER BY 1, 2",
 		2, {INT8OID, INT8OID}
 	},
+	[Q_NEAREST_WORKFLOW] = {
+		"SELECT m.workflow_id FROM notebook_migrate.mapping m"
+		" JOIN notebook_migrate.workflow_head w"
+		" ON w.workflow_id" EQ "m.workflow_id"
+		" WHERE m.notebook_id" EQ "$1"
+		" ORDER BY m.notebook_version OPERATOR(pg_catalog.>) $2,"
+		" pg_catalog.abs(m.notebook_version OPERATOR(pg_catalog.-) $2),"
+		" m.mapping_id DESC LIMIT 1",
+		2, {INT8OID, INT4OID}
+	},
 	[Q_IDS] = {
 		"SELECT %1$s_id FROM notebook_migrate.%1$s_head"
 		" WHERE $1 IS NULL OR %1$s_id" EQ "$1 ORDER BY 1",
 		1, {INT8OID}
+	},
+	[Q_DELETE_JOBS] = {
+		"DELETE FROM " JOB " WHERE notebook_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_JOB_WORK] = {
+		"SELECT pg_catalog.sha256(digest" OR_JSON
+		"pg_catalog.sha256(pg_catalog.convert_to($3, 'UTF8'))" OR_JSON
+		"pg_catalog.convert_to($4::text, 'UTF8'))"
+		" FROM notebook_migrate.notebook_version"
+		" WHERE notebook_id" EQ "$1 AND version" EQ "$2",
+		4, {INT8OID, INT4OID, TEXTOID, JSONBOID}
+	},
+	[Q_JOB_EQUAL_DONE] = {
+		/* what became of a workflow that is gone must be made again */
+		"SELECT j.job_id FROM " JOB " j"
+		" WHERE j.notebook_id" EQ "$1 AND j.work" EQ "$2"
+		" AND (j.dedupe OR j.state" EQ "'done') AND j.state" EQ "'done'"
+		" AND (j.workflow_id IS NULL OR EXISTS"
+		" (SELECT FROM notebook_migrate.workflow_head h"
+		" WHERE h.workflow_id" EQ "j.workflow_id))"
+		" ORDER BY j.job_id DESC LIMIT 1",
+		2, {INT8OID, BYTEAOID}
+	},
+	[Q_JOB_EQUAL_OPEN] = {
+		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
+		" AND work" EQ "$2 AND (dedupe OR state" EQ "'done')"
+		" AND finished_at IS NULL"
+		" ORDER BY job_id LIMIT 1",
+		2, {INT8OID, BYTEAOID}
+	},
+	[Q_JOB_LAST] = {
+		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
+		" AND kind" EQ "$2 AND finished_at IS NULL"
+		" ORDER BY job_id DESC LIMIT 1",
+		2, {INT8OID, TEXTOID}
+	},
+	[Q_JOB_ADD] = {
+		"INSERT INTO " JOB " (notebook_id, version, kind, priority,"
+		" created_at, run_after, max_attempts, payload, work, is_first, is_due,"
+		" rank, dedupe)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6" LE "$5,"
+		" OPERATOR(pg_catalog.-) $4::bigint, $11)"
+		" RETURNING job_id",
+		11, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, BOOLOID, BOOLOID}
+	},
+	[Q_JOB_ADD_EQUAL] = {
+		"INSERT INTO " JOB " (notebook_id, version, kind, priority,"
+		" created_at, run_after, max_attempts, payload, work, is_first, is_due,"
+		" state, finished_at, workflow_id, workflow_version, mapping_id,"
+		" warnings, equal_to, rank, dedupe)"
+		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, false, false, 'done', $5,"
+		" workflow_id, workflow_version, mapping_id, warnings,"
+		" coalesce(equal_to, job_id), OPERATOR(pg_catalog.-) $4::bigint, true"
+		" FROM " JOB
+		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$10 RETURNING job_id",
+		10, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, INT8OID}
+	},
+	[Q_JOB_DUE] = {
+		"SELECT true FROM " JOB " WHERE " JOB_IS_LEASED
+		" AND lease_until" LE "$1"
+		" UNION ALL SELECT true FROM " JOB " WHERE " JOB_IS_LATER
+		" AND run_after" LE "$1 LIMIT 1",
+		1, {TIMESTAMPTZOID}
+	},
+	[Q_JOB_WAKE] = {
+		"WITH l AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
+		" WHERE " JOB_IS_LEASED " AND lease_until" LE "$1"
+		" ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED),"
+		" w AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
+		" WHERE " JOB_IS_LATER " AND run_after" LE "$1"
+		" ORDER BY run_after LIMIT 100 FOR UPDATE SKIP LOCKED),"
+		" c AS (SELECT * FROM l UNION ALL SELECT * FROM w)"
+		" UPDATE " JOB " j SET is_due = true, token = NULL, lease_until = NULL,"
+		" state = CASE WHEN " JOB_IS_DEAD " THEN 'dead' ELSE 'waiting' END,"
+		" finished_at = CASE WHEN " JOB_IS_DEAD " THEN $1 END,"
+		" work = CASE WHEN NOT " JOB_IS_DEAD " THEN j.work END,"
+		" errors = CASE WHEN " JOB_IS_EXPIRED " THEN "
+		JOB_ERROR("j.lease_until", "'the lease ran out'")
+		" ELSE j.errors END FROM c"
+		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
+		" RETURNING j.notebook_id, j.kind, j.job_id,"
+		" j.finished_at IS NOT NULL",
+		1, {TIMESTAMPTZOID}
+	},
+	[Q_JOB_CLAIM] = {
+		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
+		" WHERE " JOB_IS_NEXT
+		" AND " JOB_FROM("$5", "$6", "$7")
+		" ORDER BY " JOB_ORDER " LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),"
+		" u AS (" JOB_HAND_OUT " FROM c"
+		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
+		JOB_HANDED ")"
+		" SELECT * FROM u ORDER BY " JOB_ORDER,
+		7, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
+		TIMESTAMPTZOID, INT8OID}
+	},
+	[Q_JOB_CLAIM_ONE] = {
+		/* the same for one job, as most claims are, at half the price */
+		JOB_HAND_OUT " WHERE j.job_id" EQ "(SELECT job_id FROM " JOB
+		" WHERE " JOB_IS_NEXT " AND " JOB_FROM("$5", "$6", "$7")
+		" ORDER BY " JOB_ORDER " LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)"
+		JOB_HANDED,
+		7, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
+		TIMESTAMPTZOID, INT8OID}
+	},
+	[Q_JOB_CLAIM_KINDS] = {
+		/* of each kind the first $9, in one order, without a lock; then locks */
+		"WITH c AS MATERIALIZED (SELECT l.notebook_id, l.job_id"
+		" FROM (SELECT f.* FROM (SELECT DISTINCT k"
+		" FROM pg_catalog.unnest($8) AS a(k)) AS w, LATERAL"
+		" (SELECT notebook_id, " JOB_ORDER " FROM " JOB " WHERE " JOB_IS_NEXT
+		" AND kind" EQ "w.k AND " JOB_FROM("$5", "$6", "$7")
+		" ORDER BY " JOB_ORDER " LIMIT $9) f ORDER BY " JOB_ORDER ") AS o"
+		" JOIN " JOB " l ON l.notebook_id" EQ "o.notebook_id"
+		" AND l.job_id" EQ "o.job_id AND l.is_first AND l.is_due"
+		" AND l.state" EQ "'waiting'"
+		" ORDER BY o.rank, o.run_after, o.job_id LIMIT $3"
+		" FOR NO KEY UPDATE OF l SKIP LOCKED),"
+		" u AS (" JOB_HAND_OUT " FROM c"
+		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
+		JOB_HANDED ")"
+		" SELECT * FROM u ORDER BY " JOB_ORDER,
+		9, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
+		TIMESTAMPTZOID, INT8OID, TEXTARRAYOID, INT8OID}
+	},
+	[Q_JOB_LOCK] = {
+		"SELECT notebook_id, version, kind, state, attempt, max_attempts,"
+		" is_first, lease_until, token, payload FROM " JOB
+		" WHERE job_id" EQ "$1 FOR UPDATE",
+		1, {INT8OID}
+	},
+	[Q_JOB_EXTEND] = {
+		"UPDATE " JOB " SET lease_until = $3, progress = coalesce($4, progress)"
+		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$2",
+		4, {INT8OID, INT8OID, TIMESTAMPTZOID, JSONBOID}
+	},
+	[Q_JOB_FINISH] = {
+		"UPDATE " JOB " j SET state = $3, finished_at = $4, token = NULL,"
+		" lease_until = NULL, usage = $5, workflow_id = $6,"
+		" workflow_version = $7, mapping_id = $8, warnings = $9,"
+		" work = CASE WHEN $3" EQ "'done' THEN j.work END,"
+		" errors = CASE WHEN $10 IS NULL THEN j.errors ELSE "
+		JOB_ERROR("$4", "$10") " END"
+		" WHERE j.notebook_id" EQ "$1 AND j.job_id" EQ "$2",
+		10, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, JSONBOID, INT8OID,
+		INT4OID, INT8OID, TEXTARRAYOID, TEXTOID}
+	},
+	[Q_JOB_DONE] = {
+		/* the same where there is no result, with the check of the lease */
+		"UPDATE " JOB " SET state = 'done', finished_at = $3, token = NULL,"
+		" lease_until = NULL, usage = $4"
+		" WHERE job_id" EQ "$1 AND token" EQ "$2"
+		" AND " JOB_IS_LEASED " AND lease_until" GT "$3"
+		" AND kind OPERATOR(pg_catalog.<>) $5"
+		" RETURNING notebook_id, kind, is_first",
+		5, {INT8OID, UUIDOID, TIMESTAMPTZOID, JSONBOID, TEXTOID}
+	},
+	[Q_JOB_RETRY] = {
+		"UPDATE " JOB " j SET state = 'waiting', is_due = false, token = NULL,"
+		" lease_until = NULL, run_after = $4,"
+		" errors = " JOB_ERROR("$3", "$5")
+		" WHERE j.notebook_id" EQ "$1 AND j.job_id" EQ "$2",
+		5, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+	},
+	[Q_JOB_PROMOTE] = {
+		"UPDATE " JOB " SET is_first = true, is_due = run_after" LE "$4"
+		" WHERE notebook_id" EQ "$1 AND job_id" EQ "(SELECT job_id FROM " JOB
+		" WHERE notebook_id" EQ "$1 AND kind" EQ "$2 AND finished_at IS NULL"
+		" AND job_id" GT "$3 ORDER BY job_id LIMIT 1 FOR NO KEY UPDATE)"
+		" RETURNING " JOB_ORDER,
+		4, {INT8OID, TEXTOID, INT8OID, TIMESTAMPTZOID}
+	},
+	[Q_JOB_PROMPT] = {
+		"SELECT notebook_migrate.migration_prompt($1, $2, $3)",
+		3, {INT8OID, INT4OID, TEXTOID}
+	},
+	[Q_JOB_ACCEPT] = {
+		"SELECT a.* FROM notebook_migrate.migration_accept($1, $2, $3, $4,"
+		" coalesce(($5 OPERATOR(pg_catalog.->>) 'workflow_id')::bigint,"
+		" CASE WHEN $5 OPERATOR(pg_catalog.->>) 'scope'" EQ "'changed'"
+		" THEN (notebook_migrate.migration_prompt($1, $2, 'changed')"
+		" OPERATOR(pg_catalog.->>) 'workflow_id')::bigint END),"
+		" $5 OPERATOR(pg_catalog.->>) 'name',"
+		" coalesce(($5 OPERATOR(pg_catalog.->>) 'strict')::boolean, false)) AS a",
+		5, {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID}
+	},
+	[Q_JOB_STATUS] = {
+		"SELECT pg_catalog.jsonb_build_object('job_id', job_id,"
+		" 'notebook_id', notebook_id, 'version', version, 'kind', kind,"
+		" 'state', state, 'priority', priority, 'attempts', attempt,"
+		" 'max_attempts', max_attempts, 'created_at', created_at,"
+		" 'run_after', run_after, 'started_at', started_at,"
+		" 'lease_until', lease_until, 'finished_at', finished_at,"
+		" 'worker', worker, 'payload', payload, 'progress', progress,"
+		" 'usage', usage, 'workflow_id', workflow_id,"
+		" 'workflow_version', workflow_version, 'mapping_id', mapping_id,"
+		" 'warnings', warnings, 'equal_to', equal_to,"
+		" 'error', errors OPERATOR(pg_catalog.->) -1"
+		" OPERATOR(pg_catalog.->>) 'error',"
+		" 'errors', coalesce(errors, '[]'))"
+		" FROM " JOB " WHERE job_id" EQ "$1",
+		1, {INT8OID}
+	},
+	[Q_JOB_STATS] = {
+		"SELECT g.*, u.usage"
+		" FROM (SELECT kind, state, pg_catalog.count(*),"
+		" pg_catalog.min(created_at), pg_catalog.sum(attempt)"
+		" FROM " JOB " GROUP BY 1, 2) g"
+		" LEFT JOIN (SELECT s.kind, s.state,"
+		" pg_catalog.jsonb_object_agg(s.key, s.total) AS usage"
+		" FROM (SELECT j.kind, j.state, e.key,"
+		" pg_catalog.sum(e.value::numeric) AS total"
+		" FROM " JOB " j, LATERAL pg_catalog.jsonb_each(j.usage) e"
+		" WHERE pg_catalog.jsonb_typeof(e.value)" EQ "'number'"
+		" GROUP BY 1, 2, 3) s GROUP BY 1, 2) u"
+		" ON u.kind" EQ "g.kind AND u.state" EQ "g.state"
+		" ORDER BY g.kind COLLATE pg_catalog.\"C\", g.state COLLATE pg_catalog.\"C\"",
+		0, {0}
+	},
+	[Q_JOB_PRUNE] = {
+		"DELETE FROM " JOB " WHERE finished_at" LT "$1",
+		1, {TIMESTAMPTZOID}
 	},
 };
 
@@ -332,6 +598,23 @@ nbm_query_run(const NbmKind *kind, NbmQuery id, Datum *values,
 	int			result = SPI_execute_plan(nbm_query_plan(kind, id), values,
 										  nulls, read_only, 0);
 
+	if (result < 0)
+		elog(ERROR, "query %d failed: %s", id, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Runs a query that sees what is committed by now, whatever the transaction's
+ * snapshot: for what must not be missed in silence under REPEATABLE READ.
+ */
+uint64
+nbm_query_run_latest(NbmQuery id, Datum *values, const char *nulls)
+{
+	int			result;
+
+	result = SPI_execute_snapshot(nbm_query_plan(&nbm_notebook, id), values,
+								  nulls, GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
 	if (result < 0)
 		elog(ERROR, "query %d failed: %s", id, SPI_result_code_string(result));
 	return SPI_processed;

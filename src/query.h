@@ -46,7 +46,31 @@ typedef enum NbmQuery
 	Q_MAPPINGS,
 	Q_MAPPING_CONTENT,
 	Q_MAPPED_PAIRS,
+	Q_NEAREST_WORKFLOW,
 	Q_IDS,
+	Q_DELETE_JOBS,
+	Q_JOB_WORK,
+	Q_JOB_EQUAL_DONE,
+	Q_JOB_EQUAL_OPEN,
+	Q_JOB_LAST,
+	Q_JOB_ADD,
+	Q_JOB_ADD_EQUAL,
+	Q_JOB_DUE,
+	Q_JOB_WAKE,
+	Q_JOB_CLAIM,
+	Q_JOB_CLAIM_ONE,
+	Q_JOB_CLAIM_KINDS,
+	Q_JOB_LOCK,
+	Q_JOB_EXTEND,
+	Q_JOB_FINISH,
+	Q_JOB_DONE,
+	Q_JOB_RETRY,
+	Q_JOB_PROMOTE,
+	Q_JOB_PROMPT,
+	Q_JOB_ACCEPT,
+	Q_JOB_STATUS,
+	Q_JOB_STATS,
+	Q_JOB_PRUNE,
 	QUERIES
 } NbmQuery;
 
@@ -58,6 +82,8 @@ extern void nbm_store_end(int guc_level);
 extern SPIPlanPtr nbm_query_plan(const NbmKind *kind, NbmQuery query);
 extern uint64 nbm_query_run(const NbmKind *kind, NbmQuery query,
 							Datum *values, const char *nulls, bool read_only);
+extern uint64 nbm_query_run_latest(NbmQuery query, Datum *values,
+								   const char *nulls);
 extern Datum nbm_query_column(uint64 row, int number, bool *is_null);
 extern const Oid *nbm_query_types(NbmQuery query, int *count);
 

@@ -70,6 +70,22 @@ is_base64_word(const char *str, int len)
 	return upper && lower;
 }
 
+/* Can a piece of text be shown as it is?  Most can. */
+static bool
+is_short_and_plain(NbmText string, int max)
+{
+	if (string.len >= Min(max, BASE64_RUN))
+		return false;
+	for (int i = 0; i < string.len; i++)
+	{
+		unsigned char c = string.str[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Adds a piece of text on one line: max bytes of it, about, then an ellipsis
  * and how many more there are.
@@ -82,6 +98,11 @@ nbm_show_text(StringInfo out, NbmText string, int max)
 	int			at = 0;
 
 	nbm_show_check(out, max + 200);
+	if (is_short_and_plain(string, max))
+	{
+		appendBinaryStringInfo(out, string.str, string.len);
+		return;
+	}
 	while (at < string.len)
 	{
 		unsigned char c = string.str[at];

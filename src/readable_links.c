@@ -124,9 +124,12 @@ show_link(StringInfo out, char mark, const LinkEnds *link)
 			appendStringInfoString(out, "no operator (");
 		if (end->id.str != NULL)
 			nbm_show_text(out, end->id, NBM_SHOWN_VALUE);
-		appendStringInfoString(out, ") ");
+		appendStringInfoChar(out, ')');
 		if (end->port.str != NULL)
+		{
+			appendStringInfoChar(out, ' ');
 			nbm_show_text(out, end->port, NBM_SHOWN_VALUE);
+		}
 	}
 	appendStringInfoChar(out, '\n');
 }

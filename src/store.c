@@ -213,7 +213,7 @@ nbm_store_delete(const NbmStore *store)
 	return run(store, Q_DELETE_HEAD, values, NULL) > 0;
 }
 
-/* Deletes the versions, parts and mappings of a document. */
+/* Deletes the versions, parts and mappings of a document; a notebook's jobs. */
 void
 nbm_store_delete_contents(const NbmStore *store)
 {
@@ -227,6 +227,8 @@ nbm_store_delete_contents(const NbmStore *store)
 		run(store, Q_DELETE_PARTS, values, NULL);
 		run(store, Q_DELETE_REMOVED, values, NULL);
 		run(store, Q_DELETE_MAPPINGS, values, NULL);
+		if (store->kind == &nbm_notebook)
+			run(store, Q_DELETE_JOBS, values, NULL);
 	}
 	PG_FINALLY();
 	{
@@ -1295,6 +1297,27 @@ nbm_store_mapped_pairs(const int64 *notebook_id, const int64 *workflow_id,
 	}
 	*count = (int) rows;
 	return pairs;
+}
+
+/*
+ * Finds the workflow that a notebook was mapped to for the version nearest to
+ * this one, earlier ones before later ones, the newest mapping on a tie.
+ * False where it was never mapped.
+ */
+bool
+nbm_store_nearest_workflow(int64 notebook_id, int32 version,
+						   int64 *workflow_id)
+{
+	NbmStore	store = {&nbm_notebook, notebook_id, true};
+	Datum		values[2] = {
+		Int64GetDatum(notebook_id), Int32GetDatum(version)
+	};
+	bool		found = run(&store, Q_NEAREST_WORKFLOW, values, NULL) > 0;
+
+	if (found)
+		*workflow_id = DatumGetInt64(nbm_query_column(0, 1, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	return found;
 }
 
 /* The ids of all documents of a kind, or of the one given if it is there. */

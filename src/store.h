@@ -176,6 +176,8 @@ extern Jsonb *nbm_store_mapping_content(int64 notebook_id, int64 mapping_id);
 extern NbmMappedPair *nbm_store_mapped_pairs(const int64 *notebook_id,
 											 const int64 *workflow_id,
 											 int *count);
+extern bool nbm_store_nearest_workflow(int64 notebook_id, int32 version,
+									   int64 *workflow_id);
 
 extern void nbm_store_no_document(const NbmStore *store);
 extern char *nbm_author;

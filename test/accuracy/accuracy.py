@@ -126,7 +126,7 @@ def as_items(cells):
 def match(lib, old, new):
     """For each new cell the index of the old one, or -1."""
     result = (ctypes.c_int * max(1, len(new)))()
-    lib.nbm_match(as_items(old), len(old), as_items(new), len(new), result)
+    lib.nbm_match(as_items(old), len(old), as_items(new), len(new), None, result)
     found = [i for i in result[:len(new)] if i >= 0]
     assert len(found) == len(set(found)) and all(i < len(old) for i in found), "not one to one"
     return list(result)[:len(new)]
@@ -704,6 +704,48 @@ def worst_cases():
                                                with_ids([Cell(b + "x") for b in base[:2000]], map(str, range(1, 2001))))
 
 
+def worst_descents():
+    """The same for the search for descents: (name, old, new, matching)."""
+    rng = random.Random(2)
+    n = 10000
+
+    def lines(count, words=4):
+        return "\n".join(" ".join("%x" % rng.getrandbits(32) for _ in range(words)) for _ in range(count))
+    texts = [lines(12) for _ in range(n)]
+    halves = [("\n".join(t.split("\n")[:7]), "\n".join(t.split("\n")[7:])) for t in texts]
+    yield ("10,000 cut in two", [Cell(t) for t in texts], [Cell(h) for pair in halves for h in pair],
+           [i // 2 if i % 2 == 0 else -1 for i in range(2 * n)])
+    yield ("10,000 joined two by two", [Cell(h) for pair in halves for h in pair], [Cell(t) for t in texts],
+           [2 * i for i in range(n)])
+    yield ("one cut into 30,000 lines", [Cell("\n".join(lines(1) for _ in range(30000)))],
+           [Cell("rest")] + [Cell(lines(1)) for _ in range(30000)], [0] + [-1] * 30000)
+    big = lines(30000).split("\n")
+    yield ("one cut into its 30,000 lines", [Cell("\n".join(big))], [Cell("rest")] + [Cell(t) for t in big], [0] + [-1] * 30000)
+    yield ("all lines equal, 5,000 edited, 5,000 new", [Cell("x = 1234\n" * 20)] * 5000,
+           [Cell(f"y = {i}") for i in range(5000)] + [Cell("x = 1234\n" * 5)] * 5000, list(range(5000)) + [-1] * 5000)
+    yield ("two texts of 5 MB and a new one", [Cell(lines(140000))], [Cell(lines(140000)), Cell(lines(140000))], [0, -1])
+
+
+def worst_workflows():
+    """Workflows made to be slow: (name, old, new)."""
+    rng = random.Random(3)
+    for shape in ("chain", "fan", "any"):
+        old = a_workflow(rng, 5000, shape)
+        yield f"5,000 operators, {shape}, anew", *edit_workflow(old, "anew", rng)
+    for name, source in (("equal", lambda i: "same text of all"), ("all edited", lambda i: f"code = compute({i}, {i * i})")):
+        n = 5000
+        star = [Cell("hub", "Hub", "", "op0")] + [Cell(source(i), "Leaf", "", f"op{i}") for i in range(1, n)]
+        star = with_links(star, [("op0", "o", f"op{i}", "i") for i in range(1, n)])
+        yield f"hub with 5,000 leaves, {name}", star, [c.copy(source=c.source.replace("compute", "reckon")) for c in star]
+    dense = with_links([Cell("p", "P", "", f"op{i}") for i in range(600)],
+                       [(f"op{i}", "o", f"op{j}", "i") for i in range(600) for j in range(i)])
+    near = [Cell(f"unique text {i} of a node {i * i}" if i < 800 else f"a leaf among leaves, number {i % 7} of these all", "P", "", f"op{i}")
+            for i in range(830)]
+    near = with_links(near, [(f"op{i}", "o", f"op{j}", "i") for i in range(800) for j in range(800, 830)])
+    yield "800 linked with 30 nearly equal", near, [c.copy(source=c.source.replace("leaves", "trees")) for c in near]
+    yield "600 equal, all linked with all", *edit_workflow(dense, "anew", rng)
+
+
 def gaps(rng, words):
     """Unique anchors with 250 new cells between each two."""
     sides = ([], [])
@@ -778,31 +820,47 @@ def synthetic_table(lib, kinds, first, seeds, wrong, wrong_descents):
         print(f"{kind:24s}{score.descents()}")
 
 
-def workflow_table(lib, first, seeds, wrong):
+def workflow_table(lib, first, seeds, wrong, wrong_descents):
     """Operators of real workflows, ids stripped."""
     print("\n== workflows, ids stripped")
     by_kind = defaultdict(Score)
     for kind, old, new in workflow_edits(first, seeds):
-        by_kind[kind].add(old, new, match(lib, old, new), wrong, kind)
+        result = match(lib, old, new)
+        by_kind[kind].add(old, new, result, wrong, kind)
+        by_kind[kind].add_descents(old, new, set(), descents(lib, old, new, result), wrong_descents, kind)
         if any(c.links for c in old):
-            bare = match(lib, [c.copy(links=()) for c in old], [c.copy(links=()) for c in new])
-            by_kind["without links: " + kind.split(", ", 1)[-1]].add(old, new, bare)
+            bare = [[c.copy(links=()) for c in side] for side in (old, new)]
+            by_kind["without links: " + kind.split(", ", 1)[-1]].add(*bare, match(lib, *bare))
     for kind, score in sorted(by_kind.items()):
         print(f"{kind:28s}{score}")
+    print("\n== splits and merges found in workflows, where there are none")
+    for kind, score in sorted(by_kind.items()):
+        if score.born_found:
+            print(f"{kind:28s}{score.descents()}")
 
 
 def worst_table(lib):
     """Time and memory of the worst cases."""
     print("\n== worst cases")
     peak = ctypes.c_size_t.in_dll(lib, "pgstub_peak")
-    for name, old, new in worst_cases():
+    for name, old, new in [*worst_cases(), *worst_workflows()]:
         a, b, result = as_items(old), as_items(new), (ctypes.c_int * len(new))()
         peak.value = 0
-        start = time.perf_counter()
-        lib.nbm_match(a, len(old), b, len(new), result)
-        took = time.perf_counter() - start
-        print(f"{name:40s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB"
+        start = time.process_time()
+        lib.nbm_match(a, len(old), b, len(new), None, result)
+        took = time.process_time() - start
+        print(f"{name:42s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB"
               f"   {sum(r >= 0 for r in result)} matched of {len(new)}")
+    print("\n== worst cases of the search for splits and merges")
+    for name, old, new, links in worst_descents():
+        a, b, result, count = as_items(old), as_items(new), (ctypes.c_int * len(new))(*links), ctypes.c_int()
+        peak.value = 0
+        start = time.process_time()
+        found = lib.nbm_find_descents(a, len(old), b, len(new), result, ctypes.byref(count))
+        took = time.process_time() - start
+        if found:
+            lib.pfree(found)
+        print(f"{name:42s}{1000 * took:9.1f} ms {peak.value / 1e6:8.1f} MB   {count.value} found")
 
 
 def main():
@@ -825,7 +883,7 @@ def main():
     if kinds:
         synthetic_table(lib, kinds, args.first_seed, args.seeds, wrong, wrong_descents)
     if not args.only or "workflows" in args.only:
-        workflow_table(lib, args.first_seed, args.seeds, wrong)
+        workflow_table(lib, args.first_seed, args.seeds, wrong, wrong_descents)
     if not args.only or "worst" in args.only:
         worst_table(lib)
     for label, j, cell, truth, true_old, found, found_old in wrong or []:

@@ -42,6 +42,7 @@ use lib $FindBin::Bin;
 use BenchFigures;
 use BenchServer;
 use ChangeMeasures;
+use PatchMeasures;
 use StoreMeasures;
 use TexeraMeasures;
 
@@ -63,6 +64,7 @@ my @MEASURES = (
 	[ worst   => \&measure_worst ],
 	[ lines   => \&measure_lines ],
 	[ merge   => \&measure_merge ],
+	[ patch   => \&measure_patch ],
 	[ floor   => \&measure_floors ],
 	[ history => \&measure_histories ],
 	[ texera  => \&measure_texera ],);

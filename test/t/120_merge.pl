@@ -57,6 +57,7 @@ my %deed = (
 		my $cell = pick(grep { $_[1]->($_) } @{ $_[0]{cells} }) // return;
 		splice @{ $cell->{lines} }, int(rand(@{ $cell->{lines} } + 1)), int(rand(2)), line();
 	},
+	append => sub { push @{ (pick(grep { $_[1]->($_) } @{ $_[0]{cells} }) // return)->{lines} }, line(); },
 	retag => sub { (pick(grep { $_[1]->($_) } @{ $_[0]{cells} }) // return)->{tag} = 'tag ' . ++$counter . '.'; },
 	run => sub { (pick(grep { $_->{type} eq 'code' } @{ $_[0]{cells} }) // return)->{count} = ++$counter; },
 	move => sub {
@@ -65,7 +66,7 @@ my %deed = (
 		my ($cell) = splice @{ $n->{cells} }, rand @{ $n->{cells} }, 1;
 		splice @{ $n->{cells} }, int(rand(@{ $n->{cells} } + 1)), 0, $cell;
 	});
-my @deeds = ((sort keys %deed), qw(modify modify insert));
+my @deeds = ((sort keys %deed), qw(modify modify append append insert));
 
 # A notebook after some random deeds on cells that may be touched.
 sub edited
@@ -157,7 +158,7 @@ foreach my $seed (@seed)
 {
 	srand($seed);
 	my @any = map {
-		my $base = { cells => [ map { new_cell() } 1 .. int rand 10 ] };
+		my $base = { cells => [ map { new_cell() } 1 .. pick(0, 1, 1, 2, 3, 5, 9) ] };
 		[ $base, edited($base, \&anything, @deeds), edited($base, \&anything, @deeds) ] } 1 .. $cases;
 
 	take_in(@any);
@@ -181,6 +182,22 @@ foreach my $seed (@seed)
 	}
 	is(join("\n", @wrong), '', "seed $seed: nothing is lost");
 
+	# The side that wins has all that it added in the content, a marked source has both sides' lines.
+	@wrong = ();
+	foreach my $row (split /\n/, sql(q{SELECT jsonb_build_array(n, s, content) FROM edit, unnest('{conflict,mark,ours,theirs}'::text[]) AS s,
+	                                    notebook_merge(base, ours, theirs, s) AS m ORDER BY n}))
+	{
+		utf8::decode($row);
+		my ($n, $strategy, $content) = @{ $json->decode($row) };
+		my ($base, $ours, $theirs) = @{ $any[ $n - 1 ] };
+		my %in = map { $_ => 1 } map { split /\n/ } strings($content);
+		my %base = map { $_ => 1 } content($base);
+		my @won = $strategy eq 'theirs' ? content($theirs) : content($ours);
+		push @won, grep { !/^tag/ } content($theirs) if $strategy eq 'mark';
+		push @wrong, map { "$n, $strategy: $_" } grep { !$in{$_} && !$base{$_} } @won;
+	}
+	is(join("\n", @wrong), '', "seed $seed: who wins has what he added");
+
 	# Ours edits and moves half of the cells, and inserts; theirs edits the others.
 	my @apart = map {
 		my $base = { cells => [ map { new_cell() } 1 .. 3 + int rand 10 ] };
@@ -197,6 +214,85 @@ foreach my $seed (@seed)
 	is(sql('SELECT n, m.conflicts FROM edit, notebook_merge(base, ours, theirs) AS m WHERE m.content::text <> expected::text OR m.conflicts <> $$[]$$'),
 		'', "seed $seed: edits of different cells combine");
 	is(sql('SELECT n, broken(base, ours, theirs) FROM edit'), '', "seed $seed: the laws hold on them, too");
+}
+
+# Workflows: operators, links, positions, and ids that somebody made anew.
+sub new_operator { $counter++; return { operatorID => "op$counter", operatorType => pick(qw(A B)), operatorProperties => { code => join("\n", map { line() } 1 .. 3) } }; }
+sub new_link
+{
+	my ($from, $to) = map { { operatorID => (pick(@{ $_[0]{operators} }) // { operatorID => 'ghost' })->{operatorID}, portID => pick(qw(0 1)) } } 1 .. 2;
+	return { linkID => 'link' . ++$counter, source => $from, target => $to };
+}
+sub edited_flow
+{
+	my $w = copy($_[0]);
+	foreach (1 .. 1 + int rand 6)
+	{
+		my ($deed, $operator) = (pick(qw(insert delete edit edit link unlink move rename shuffle)), pick(@{ $w->{operators} }));
+		push @{ $w->{operators} }, new_operator() if $deed eq 'insert';
+		$operator->{operatorProperties}{code} .= "\n" . line() if $deed eq 'edit' && $operator;
+		push @{ $w->{links} }, new_link($w) if $deed eq 'link';
+		splice @{ $w->{links} }, rand @{ $w->{links} }, 1 if $deed eq 'unlink' && @{ $w->{links} };
+		$w->{operatorPositions}{ $operator->{operatorID} } = { x => ++$counter } if $deed eq 'move' && $operator;
+		@{ $w->{operators} } = reverse @{ $w->{operators} } if $deed eq 'shuffle';
+		if ($deed eq 'delete' && $operator)
+		{
+			my $id = $operator->{operatorID};
+			$w->{operators} = [ grep { $_ != $operator } @{ $w->{operators} } ];
+			$w->{links} = [ grep { $_->{source}{operatorID} ne $id && $_->{target}{operatorID} ne $id } @{ $w->{links} } ] if rand() < 0.9;
+			delete $w->{operatorPositions}{$id};
+		}
+		if ($deed eq 'rename')
+		{
+			my ($text, $tool) = ($json->encode($w), 'new' . ++$counter);
+			$w = $json->decode($text =~ s/"((?:new\d+_)*op\d+)"/"${tool}_$1"/gr);
+		}
+	}
+	return $w;
+}
+sql(q{CREATE TABLE public.flow (n int, base jsonb, ours jsonb, theirs jsonb);
+  CREATE FUNCTION public.broken_flow(base jsonb, ours jsonb, theirs jsonb) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT name FROM (VALUES ('x, x', base, ours, ours, ours), ('b, x', base, base, ours, ours),
+        ('x, touched', base, ours, public.touched(base), public.touched(ours)),
+        ('touched, x', base, public.touched(base), ours, public.touched(ours)),
+        ('x, x touched', base, ours, public.touched(ours), public.touched(ours))) AS law (name, b, x, y, expected),
+      LATERAL notebook_migrate.workflow_merge(b, x, y) AS m
+     WHERE m.content::text IS DISTINCT FROM expected::text OR m.conflicts <> '[]'
+     ORDER BY 1 $$;});
+foreach my $seed (@seed)
+{
+	srand($seed);
+	my @flow = map {
+		my $base = { operators => [ map { new_operator() } 1 .. int rand 6 ], links => [], operatorPositions => {} };
+		push @{ $base->{links} }, new_link($base) foreach 1 .. int rand 5;
+		$base->{operatorPositions}{ $_->{operatorID} } = { x => ++$counter } foreach @{ $base->{operators} };
+		[ $base, edited_flow($base), edited_flow($base) ] } 1 .. 2 * $cases;
+	my $n = 0;
+
+	sql('TRUNCATE flow;' . join('', map { $n++; "INSERT INTO flow VALUES ($n, " . join(', ', map { quoted($_) } @$_) . ');' } @flow));
+	is(sql('SELECT n, broken_flow(base, ours, theirs) FROM flow'), '', "seed $seed: the laws hold for workflows");
+	is(sql('SELECT n FROM flow, workflow_merge(base, ours, theirs) AS a, workflow_merge(base, theirs, ours) AS b
+	         WHERE jsonb_array_length(a.conflicts) <> jsonb_array_length(b.conflicts)
+	            OR jsonb_array_length(a.content -> $$operators$$) <> jsonb_array_length(b.content -> $$operators$$)
+	            OR jsonb_array_length(a.content -> $$links$$) <> jsonb_array_length(b.content -> $$links$$)'),
+		'', "seed $seed: as many operators and links the other way round");
+	my @wrong;
+	foreach my $row (split /\n/, sql(q{SELECT jsonb_build_array(n, content, conflicts) FROM flow, workflow_merge(base, ours, theirs) AS m ORDER BY n}))
+	{
+		utf8::decode($row);
+		my ($n, @merged) = @{ $json->decode($row) };
+		my ($base, @side) = @{ $flow[ $n - 1 ] };
+		my %in = map { $_ => 1 } map { split /\n/ } strings(\@merged);
+		my %base = map { $_ => 1 } map { split /\n/ } strings($base);
+		push @wrong, map { "$n: $_" } grep { !$in{$_} && !$base{$_} && /#/ } map { split /\n/ } strings(\@side);
+		# A link that both sides made is known by what it joins, under any id of that.
+		my $joins = sub { my $l = shift; return join(' ', map { $_->{operatorID} =~ s/new\d+_//gr . " $_->{portID}" } @$l{qw(source target)}); };
+		my %joined = map { $joins->($_) => 1 } @{ $merged[0]{links} };
+		push @wrong, map { "$n: $_->{linkID}" } grep { !$in{ $_->{linkID} } && !$base{ $_->{linkID} } && !$joined{ $joins->($_) } } map { @{ $_->{links} } } @side;
+		my %id = map { $_->{operatorID} => 1 } @{ $merged[0]{operators} };
+		push @wrong, map { "$n: no operator for $_" } grep { !$id{$_} } keys %{ $merged[0]{operatorPositions} };
+	}
+	is(join("\n", @wrong), '', "seed $seed: no operator and no link is lost");
 }
 
 SKIP:
