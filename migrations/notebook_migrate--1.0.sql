@@ -4,8 +4,8 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, notebook to workflow, jobs, JSON Patch, care,
--- rights.  Notebook and workflow tables are built alike; docs/data-model.md
+-- views, mapping functions, notebook to workflow, jobs, JSON Patch,
+-- Texera, care, rights.  Notebook and workflow tables are built alike; docs/data-model.md
 -- explains them.
 
 CREATE SCHEMA notebook_migrate;
@@ -626,7 +626,7 @@ COMMENT ON FUNCTION notebook_migrate.operator_history(bigint, int) IS
 -- ---------------------------------------------------------------------------
 
 
-CREATE VIEW notebook_migrate.notebook AS
+CREATE VIEW notebook_migrate.notebook WITH (security_invoker = true) AS
   SELECT h.notebook_id, h.name, h.version,
          notebook_migrate.notebook_at(h.notebook_id, h.version) AS content,
          h.created_at, h.updated_at
@@ -662,7 +662,7 @@ COMMENT ON COLUMN notebook_migrate.cell_descent.from_key IS 'The cell that had i
 COMMENT ON COLUMN notebook_migrate.cell_descent.version IS 'The version in which it happened';
 COMMENT ON COLUMN notebook_migrate.cell_descent.change IS 'split: cell_key is new, from_key lives on; merged: from_key is gone';
 
-CREATE VIEW notebook_migrate.workflow AS
+CREATE VIEW notebook_migrate.workflow WITH (security_invoker = true) AS
   SELECT h.workflow_id, h.name, h.version,
          notebook_migrate.workflow_at(h.workflow_id, h.version) AS content,
          h.created_at, h.updated_at
@@ -848,6 +848,268 @@ COMMENT ON FUNCTION notebook_migrate.json_patch_diff(jsonb, jsonb) IS
   'The JSON Patch (RFC 6902) that makes one document of another';
 
 -- ---------------------------------------------------------------------------
+-- Texera
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE notebook_migrate.attachment (
+  target regclass NOT NULL,
+  role text NOT NULL,
+  kind text NOT NULL,
+  key_column name NOT NULL,
+  content_column name,
+  schema name,
+  maintain_mapping boolean NOT NULL
+);
+CREATE INDEX attachment_target ON notebook_migrate.attachment (target);
+COMMENT ON INDEX notebook_migrate.attachment_target IS 'Finds how a table is attached';
+COMMENT ON TABLE notebook_migrate.attachment IS
+  'The tables of applications that are attached, a handful. Written by attach() and texera_attach() for the extension''s owner only';
+COMMENT ON COLUMN notebook_migrate.attachment.target IS 'The table';
+COMMENT ON COLUMN notebook_migrate.attachment.role IS 'What it is: document, or texera workflow, version, notebook or mapping';
+COMMENT ON COLUMN notebook_migrate.attachment.kind IS 'What its documents are: notebook or workflow';
+COMMENT ON COLUMN notebook_migrate.attachment.key_column IS 'The column with the notebook_id or workflow_id';
+COMMENT ON COLUMN notebook_migrate.attachment.content_column IS 'The column with the document or the mapping';
+COMMENT ON COLUMN notebook_migrate.attachment.schema IS 'Texera''s schema; NULL for tables of others';
+COMMENT ON COLUMN notebook_migrate.attachment.maintain_mapping IS 'Are the application''s mapping rows kept up to date?';
+
+CREATE TABLE notebook_migrate.texera_version (
+  workflow_id bigint NOT NULL REFERENCES notebook_migrate.workflow_head ON DELETE CASCADE,
+  version int NOT NULL,
+  vid bigint,
+  exact boolean NOT NULL,
+  PRIMARY KEY (workflow_id, version)
+);
+CREATE INDEX texera_version_vid ON notebook_migrate.texera_version (workflow_id, vid);
+COMMENT ON TABLE notebook_migrate.texera_version IS
+  'Which row of Texera''s workflow_version was written by the save that made a version';
+COMMENT ON COLUMN notebook_migrate.texera_version.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_version.version IS 'The version';
+COMMENT ON COLUMN notebook_migrate.texera_version.vid IS 'Texera''s vid: the newest row of the workflow when the version was made; NULL between the two statements that create a workflow';
+COMMENT ON COLUMN notebook_migrate.texera_version.exact IS 'Was the row written by the same save? False for content rewritten in place and for what is known by its order only';
+COMMENT ON CONSTRAINT texera_version_pkey ON notebook_migrate.texera_version IS 'Each once';
+COMMENT ON CONSTRAINT texera_version_workflow_id_fkey ON notebook_migrate.texera_version IS 'Labels go with their workflow';
+COMMENT ON INDEX notebook_migrate.texera_version_vid IS 'Finds the version of a vid';
+
+CREATE TABLE notebook_migrate.texera_vid (
+  workflow_id bigint NOT NULL,
+  vid bigint NOT NULL,
+  PRIMARY KEY (workflow_id, vid)
+);
+COMMENT ON TABLE notebook_migrate.texera_vid IS
+  'The rows of Texera''s workflow_version that were written since it was attached, and the newest one before: finds the newest, for which Texera has no index';
+COMMENT ON COLUMN notebook_migrate.texera_vid.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_vid.vid IS 'Texera''s vid';
+COMMENT ON CONSTRAINT texera_vid_pkey ON notebook_migrate.texera_vid IS 'Finds the newest vid of a workflow';
+
+CREATE TABLE notebook_migrate.texera_problem (
+  "at" timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  "table" text NOT NULL,
+  key text NOT NULL,
+  sqlstate text NOT NULL,
+  message text NOT NULL
+);
+CREATE INDEX texera_problem_at ON notebook_migrate.texera_problem ("at");
+COMMENT ON TABLE notebook_migrate.texera_problem IS
+  'What could not be taken in from attached tables, and why. Rows may be deleted when they are dealt with';
+COMMENT ON COLUMN notebook_migrate.texera_problem."at" IS 'When';
+COMMENT ON COLUMN notebook_migrate.texera_problem."table" IS 'The application''s table';
+COMMENT ON COLUMN notebook_migrate.texera_problem.key IS 'Its row: wid 7, nid 3, or wid 7 vid 12 for the past';
+COMMENT ON COLUMN notebook_migrate.texera_problem.sqlstate IS 'The kind of error';
+COMMENT ON COLUMN notebook_migrate.texera_problem.message IS 'The error';
+COMMENT ON INDEX notebook_migrate.texera_problem_at IS 'Finds the newest problems';
+
+CREATE TABLE notebook_migrate.texera_backfill_progress (
+  workflow_id bigint NOT NULL PRIMARY KEY,
+  rows int NOT NULL,
+  versions int NOT NULL,
+  note text,
+  finished_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE notebook_migrate.texera_backfill_progress IS
+  'The workflows whose past texera_backfill() has taken in; it passes over them from then on';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.rows IS 'Rows of workflow_version that were read';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.versions IS 'Versions that were put before those that were there';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.note IS 'What was special, such as rows of the 2022-24 design';
+COMMENT ON COLUMN notebook_migrate.texera_backfill_progress.finished_at IS 'When';
+COMMENT ON CONSTRAINT texera_backfill_progress_pkey ON notebook_migrate.texera_backfill_progress IS 'Each once';
+
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.attachment', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_version', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_vid', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_problem', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_backfill_progress', '');
+
+CREATE FUNCTION notebook_migrate.attachment_guard() RETURNS trigger
+LANGUAGE c SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_attachment_guard';
+COMMENT ON FUNCTION notebook_migrate.attachment_guard() IS
+  'Trigger: the extension''s owner alone says which tables are attached (42501)';
+CREATE TRIGGER attachment_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.attachment
+  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.attachment_guard();
+COMMENT ON TRIGGER attachment_guard ON notebook_migrate.attachment IS
+  'The extension''s owner alone says which tables are attached';
+
+CREATE FUNCTION notebook_migrate.attached_write() RETURNS trigger
+LANGUAGE c SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_attached_write';
+COMMENT ON FUNCTION notebook_migrate.attached_write() IS
+  'Trigger: the store follows an attached table; never fails the application''s statement';
+
+CREATE FUNCTION notebook_migrate.texera_attach(schema name DEFAULT 'texera_db', maintain_mapping boolean DEFAULT false)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_attach';
+COMMENT ON FUNCTION notebook_migrate.texera_attach(name, boolean) IS
+  'Attaches a running Apache Texera: triggers on its tables, and what is there as first versions';
+
+CREATE FUNCTION notebook_migrate.texera_detach(drop_data boolean DEFAULT false)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_detach';
+COMMENT ON FUNCTION notebook_migrate.texera_detach(boolean) IS
+  'Takes the triggers off Texera''s tables; the documents stay, unless drop_data';
+
+-- It commits, and a procedure with a SET clause cannot: it pins its search path itself.
+CREATE PROCEDURE notebook_migrate.texera_backfill(wid int DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'nbm_texera_backfill';
+COMMENT ON PROCEDURE notebook_migrate.texera_backfill(int) IS
+  'Takes in what was saved before Texera was attached, and puts it before the first versions; in batches, resumable';
+
+CREATE FUNCTION notebook_migrate.texera_mapping(wid bigint, vid bigint DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_mapping';
+COMMENT ON FUNCTION notebook_migrate.texera_mapping(bigint, bigint) IS
+  'The mapping of Texera''s workflow as it was saved with a row of workflow_version; NULL is as it is now';
+
+CREATE FUNCTION notebook_migrate.texera_import_mapping(wid bigint, mapping jsonb, vid bigint DEFAULT NULL, nid bigint DEFAULT NULL)
+RETURNS TABLE(mapping_id bigint, links int, problems text[])
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 ROWS 1 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_import_mapping';
+COMMENT ON FUNCTION notebook_migrate.texera_import_mapping(bigint, jsonb, bigint, bigint) IS
+  'Takes in a mapping of any shape that Texera has stored; keeps what is sound and tells what is not';
+
+CREATE FUNCTION notebook_migrate.texera_clone(from_wid bigint, to_wid bigint)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_clone';
+COMMENT ON FUNCTION notebook_migrate.texera_clone(bigint, bigint) IS
+  'Copies a workflow''s notebook and mapping to its duplicate, in Texera''s tables; returns the new nid';
+
+CREATE FUNCTION notebook_migrate.texera_may(kind text, id bigint, privilege text)
+RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_may_sql';
+COMMENT ON FUNCTION notebook_migrate.texera_may(text, bigint, text) IS
+  'May the current role READ or WRITE a document, by Texera''s workflow_user_access? For the policies that texera_rights() turns on';
+
+CREATE FUNCTION notebook_migrate.texera_rights("on" boolean)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_texera_rights';
+COMMENT ON FUNCTION notebook_migrate.texera_rights(boolean) IS
+  'Turns row-level security by Texera''s workflow_user_access on or off';
+
+CREATE POLICY texera_read ON notebook_migrate.workflow_head FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_head IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_head FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_head IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.workflow_version FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_version IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_version FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_version IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.workflow_part FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_part IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_part FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_part IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.workflow_removed FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.workflow_removed IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.workflow_removed FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.workflow_removed IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_head FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_head IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_head FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_head IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_version FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_version IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_version FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_version IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_part FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_part IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_part FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_part IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.notebook_removed FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.notebook_removed IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.notebook_removed FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.notebook_removed IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.texera_version FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.texera_version IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.texera_version FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.texera_version IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_read ON notebook_migrate.mapping FOR SELECT
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'READ')
+         AND notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.mapping IS
+  'For those who have READ in Texera on both sides; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.mapping FOR ALL
+  USING (notebook_migrate.texera_may('workflow', workflow_id, 'WRITE')
+         AND notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.mapping IS
+  'For those who have WRITE in Texera on both sides; in force after texera_rights(true)';
+
+CREATE FUNCTION notebook_migrate.attach(kind text, target regclass, key_column name, content_column name)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_attach';
+COMMENT ON FUNCTION notebook_migrate.attach(text, regclass, name, name) IS
+  'Attaches any table with notebooks or workflows in a column of text, json or jsonb: each save of a row is a version';
+
+CREATE FUNCTION notebook_migrate.detach(target regclass)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_detach';
+COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
+  'Takes the trigger off an attached table; the documents stay';
+
+-- ---------------------------------------------------------------------------
 -- Care
 -- ---------------------------------------------------------------------------
 
@@ -871,8 +1133,8 @@ COMMENT ON FUNCTION notebook_migrate.store_verify(text, bigint) IS
 -- superuser's sessions would run.
 -- ---------------------------------------------------------------------------
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA notebook_migrate FROM PUBLIC;
 GRANT USAGE ON SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
-GRANT ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
+GRANT ALL ON ALL ROUTINES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;

@@ -5,11 +5,11 @@ CREATE TEMP VIEW member AS
    WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'notebook_migrate');
 
--- Every function has a pinned, safe search_path, in C or not.
+-- Every function has a pinned, safe search_path, in C or not. (A procedure that commits cannot have one, and pins it itself.)
 SELECT what, proconfig FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
- WHERE NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) ORDER BY what COLLATE "C";
+ WHERE prokind <> 'p' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) ORDER BY what COLLATE "C";
 
--- None runs with its owner's rights.
+-- None runs with its owner's rights as a whole. (What attached tables and Texera's functions write to the store is written so; src/guard.c.)
 SELECT what FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
  WHERE prosecdef ORDER BY what COLLATE "C";
 

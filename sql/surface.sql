@@ -3,7 +3,7 @@
 \pset tuples_only on
 
 -- Functions.
-SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid)
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ')' || coalesce(' -> ' || pg_get_function_result(p.oid), '')
   FROM pg_proc p
  WHERE p.pronamespace = 'notebook_migrate'::regnamespace
    AND p.prorettype <> 'trigger'::regtype

@@ -365,6 +365,31 @@ note_removed(NbmCommit *commit, const NbmLayout *layout)
 }
 
 /*
+ * Makes a layout the first version of a document whose head is there, though
+ * its versions were taken out.  The head is at version 1 then.
+ */
+static int32
+commit_first_again(NbmCommit *commit, NbmLayout *layout)
+{
+	NbmNewVersion version = {1};
+
+	memcpy(version.digest, commit->digest, NBM_DIGEST_LEN);
+	for (int i = 0; i < layout->nitems; i++)
+		layout->items[i].since = 1;
+	version.created_at = commit->at;
+	version.author = commit->author;
+	version.message = commit->message;
+	version.layout = layout;
+	version.counts[0] = layout->nitems;
+	nbm_store_add_version(&commit->store, NULL, &version);
+	commit->head.version = 1;
+	commit->head.next_key = commit->next_key;
+	commit->head.updated_at = commit->at;
+	nbm_store_advance(&commit->store, &commit->head);
+	return 1;
+}
+
+/*
  * Makes a version of a layout whose parts are stored and whose items have
  * their keys.  Returns its number, or the head's where nothing changed.
  */
@@ -378,7 +403,10 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 
 	nbm_layout_digest(layout, version.digest);
 	memcpy(commit->digest, version.digest, NBM_DIGEST_LEN);
-	if (memcmp(version.digest, commit->parent.digest, NBM_DIGEST_LEN) == 0)
+	if (commit->is_first)
+		return commit_first_again(commit, layout);
+	if (memcmp(version.digest, commit->parent.digest, NBM_DIGEST_LEN) == 0 &&
+		!commit->is_forced)
 	{
 		commit->at = commit->head.updated_at;
 		return commit->head.version;
@@ -389,6 +417,7 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 	version.version = commit->head.version + 1;
 	version.next_key = commit->next_key;
 	version.created_at = commit->at;
+	version.author = commit->author;
 	version.message = commit->message;
 	version.layout = layout;
 	version.descents = nbm_lineage_find(&commit->store,

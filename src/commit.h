@@ -15,7 +15,11 @@ typedef struct NbmCommit
 	bool		has_parent;
 	NbmVersion	parent;			/* the head's version */
 	int32		next_key;
+	const char *author;			/* NULL: who is writing */
 	const char *message;		/* NULL: none */
+	bool		is_forced;		/* make a version even of equal content */
+	bool		is_first;		/* make version 1; the parent is where items get
+								 * their keys from */
 	TimestampTz at;				/* when the version was made */
 	uint8		digest[NBM_DIGEST_LEN]; /* of the version made */
 } NbmCommit;

@@ -4,12 +4,18 @@
  *
  * Rooms, and which way the arrows run:
  *
- *		sql_*, view		SQL entry points: arguments, results
+ *		sql_*, view, attached_trigger	SQL entry points: arguments, results
  *		accept, prompt	a language model's replies, and what it is shown
  *		convert, adopt	a checked plan as a workflow
  *		plan, reply		what the replies say, without a table
  *		scope, script, flow	a version's changes, code, operators and links
- *		mapping			authored mappings, and answers for other pairs
+ *		attach, attached_write, texera_past, clone, maintain, take
+ *						attached tables of applications
+ *		texera_access, attachment, attached_row, texera_chain
+ *						what is known of them, and read from them
+ *		prepend			a past that is put before the versions
+ *		guard			work that must not fail, or with another role's rights
+ *		mapping*		authored mappings, and answers for other pairs
  *		edit, commit	making versions
  *		compare			what changed between versions
  *		identity		which key an item gets
@@ -25,8 +31,10 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "attached_row.h"
 #include "commit.h"
 #include "compat.h"
+#include "texera_access.h"
 
 NBM_MODULE_MAGIC;
 
@@ -45,6 +53,17 @@ _PG_init(void)
 							"The largest document that can be stored.",
 							NULL, &nbm_max_document_size, 128 * 1024, 1,
 							1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("notebook_migrate.max_attached_size",
+							"The largest content that is taken from an attached table.",
+							"Larger ones are not versioned, and have a row in texera_problem.",
+							&nbm_max_attached_size, 16 * 1024, 1,
+							1024 * 1024, PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("notebook_migrate.texera_uid",
+							"The user of Texera whose rights hold where texera_rights() is on.",
+							"0: any row of workflow_user_access counts that the role can see.",
+							&nbm_texera_uid, 0, 0, PG_INT32_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
 }

@@ -116,6 +116,11 @@ static const QueryText queries[QUERIES] =
 		"DELETE FROM notebook_migrate.%1$s_removed WHERE %1$s_id" EQ "$1",
 		1, {INT8OID}
 	},
+	[Q_DROP_REMOVED] = {
+		"DELETE FROM notebook_migrate.%1$s_removed"
+		" WHERE %1$s_id" EQ "$1 AND version" EQ "$2",
+		2, {INT8OID, INT4OID}
+	},
 	[Q_DELETE_MAPPINGS] = {
 		"DELETE FROM notebook_migrate.mapping WHERE %1$s_id" EQ "$1",
 		1, {INT8OID}
@@ -195,6 +200,11 @@ static const QueryText queries[QUERIES] =
 		"SELECT m.* FROM notebook_migrate.mapping m"
 		" WHERE m.%1$s_id" EQ "$1 ORDER BY m.mapping_id",
 		1, {INT8OID}
+	},
+	[Q_SHIFT_MAPPING] = {
+		"UPDATE notebook_migrate.mapping SET workflow_version = $3, seal = $4"
+		" WHERE notebook_id" EQ "$1 AND mapping_id" EQ "$2",
+		4, {INT8OID, INT8OID, INT4OID, INT8OID}
 	},
 	[Q_REMOVED_ROWS] = {
 		"SELECT %2$s_key, version, item FROM notebook_migrate.%1$s_removed"
@@ -519,7 +529,9 @@ static SPIPlanPtr plans[NBM_KINDS][QUERIES];
  */
 static const char *const plan_settings[] = {
 	"enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
-	"enable_mergejoin", "enable_material"
+	"enable_mergejoin", "enable_material",
+	/* what is scanned all the same has a price that would have it compiled */
+	"jit"
 };
 
 /*

@@ -16,7 +16,7 @@
 
 #include "args.h"
 #include "compat.h"
-#include "mapping.h"
+#include "mapping_shape.h"
 #include "names.h"
 
 PG_FUNCTION_INFO_V1(nbm_mapping_put);
@@ -70,81 +70,6 @@ open_answer(FunctionCallInfo fcinfo, NbmAnswer *answer)
 	return level;
 }
 
-/* A live link with the places of its two ends. */
-typedef struct LiveLink
-{
-	int			owner;			/* index of the item that is the member's key */
-	int			member;
-	int			order;			/* of the link in the authored mapping */
-} LiveLink;
-
-/* qsort comparator: by owner, then in the authored order. */
-static int
-live_cmp(const void *a, const void *b)
-{
-	const LiveLink *la = a;
-	const LiveLink *lb = b;
-
-	if (la->owner != lb->owner)
-		return la->owner < lb->owner ? -1 : 1;
-	return la->order < lb->order ? -1 : la->order > lb->order;
-}
-
-/* One half of Texera's shape: owner to members, as a new jsonb object. */
-static Jsonb *
-half(LiveLink *links, int count, const NbmText *owners, const NbmText *members)
-{
-	NbmPair    *pairs = palloc_array(NbmPair, Max(count, 1));
-	int			npairs = 0;
-	NbmWriter	w;
-
-	qsort(links, count, sizeof(LiveLink), live_cmp);
-	for (int i = 0, next; i < count; i = next)
-	{
-		next = i;
-		while (next < count && links[next].owner == links[i].owner)
-			next++;
-		nbm_writer_init(&w, 0);
-		nbm_writer_begin_array(&w, next - i);
-		for (int j = i; j < next; j++)
-		{
-			JsonbValue	member;
-
-			nbm_set_string(&member, members[links[j].member]);
-			nbm_writer_value(&w, &member);
-		}
-		nbm_writer_end(&w);
-		pairs[npairs].key = owners[links[i].owner];
-		nbm_set_jsonb(&pairs[npairs++].value, nbm_writer_finish(&w));
-	}
-	nbm_writer_init(&w, 0);
-	nbm_writer_object(&w, pairs, npairs);
-	return nbm_writer_finish(&w);
-}
-
-/* The live links of an answer, owned by the cells or by the operators. */
-static LiveLink *
-live_links(const NbmAnswer *answer, bool by_cell, int *count)
-{
-	LiveLink   *live = palloc_array(LiveLink, Max(answer->links.count, 1));
-
-	*count = 0;
-	for (int i = 0; i < answer->links.count; i++)
-	{
-		int			cell;
-		int			op;
-
-		if (!nbm_state_is_live(answer->states[i]))
-			continue;
-		cell = nbm_side_find(&answer->cells, answer->links.items[i].cell);
-		op = nbm_side_find(&answer->operators, answer->links.items[i].op);
-		live[*count].owner = by_cell ? cell : op;
-		live[*count].member = by_cell ? op : cell;
-		live[(*count)++].order = i;
-	}
-	return live;
-}
-
 PG_FUNCTION_INFO_V1(nbm_mapping_at);
 
 /* mapping_at(nb, nb version, wf, wf version) -> both halves, live links only */
@@ -154,24 +79,8 @@ nbm_mapping_at(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	NbmAnswer	answer;
 	int			level = open_answer(fcinfo, &answer);
-	NbmText    *cells = nbm_item_names(&answer.cells.version.layout);
-	NbmText    *operators = nbm_item_names(&answer.operators.version.layout);
-	NbmPair		pairs[2];
-	NbmWriter	w;
-	int			count;
-	LiveLink   *live;
-	Jsonb	   *result;
+	Jsonb	   *result = nbm_mapping_shape(&answer, caller);
 
-	live = live_links(&answer, false, &count);
-	pairs[0].key = nbm_text("operator_to_cell");
-	nbm_set_jsonb(&pairs[0].value, half(live, count, operators, cells));
-	live = live_links(&answer, true, &count);
-	pairs[1].key = nbm_text("cell_to_operator");
-	nbm_set_jsonb(&pairs[1].value, half(live, count, cells, operators));
-	MemoryContextSwitchTo(caller);
-	nbm_writer_init(&w, 0);
-	nbm_writer_object(&w, pairs, 2);
-	result = nbm_writer_finish(&w);
 	nbm_store_end(level);
 	PG_RETURN_JSONB_P(result);
 }

@@ -33,6 +33,9 @@
 /* Is this backend deleting a document's history with the document? */
 static bool deleting = false;
 
+/* Is it giving mappings the new numbers of their versions? */
+static bool shifting = false;
+
 /* The setting notebook_migrate.author; empty: session_user. */
 char	   *nbm_author = NULL;
 
@@ -64,14 +67,14 @@ damaged(const NbmStore *store, const char *what)
 			 errhint("store_verify() lists what is damaged.")));
 }
 
-/* Reads or locks the head row. */
-static void
+/* Reads or locks the head row; false where there is none. */
+static bool
 read_head(const NbmStore *store, NbmQuery query, NbmHead *head)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
 
 	if (run(store, query, values, NULL) == 0)
-		nbm_store_no_document(store);
+		return false;
 	head->version = DatumGetInt32(nbm_query_column(0, 1, NULL));
 	head->next_key = DatumGetInt32(nbm_query_column(0, 2, NULL));
 	head->created_at = DatumGetTimestampTz(nbm_query_column(0, 3, NULL));
@@ -80,13 +83,15 @@ read_head(const NbmStore *store, NbmQuery query, NbmHead *head)
 	if (head->version < 1 || head->next_key < 1 ||
 		head->next_key > NBM_MAX_KEY + 1)
 		damaged(store, "the head");
+	return true;
 }
 
 /* Reads the head row; raises 02000 where there is none. */
 void
 nbm_store_head(const NbmStore *store, NbmHead *head)
 {
-	read_head(store, Q_HEAD, head);
+	if (!read_head(store, Q_HEAD, head))
+		nbm_store_no_document(store);
 }
 
 /*
@@ -97,7 +102,27 @@ nbm_store_head(const NbmStore *store, NbmHead *head)
 void
 nbm_store_lock(const NbmStore *store, NbmHead *head)
 {
-	read_head(store, Q_LOCK, head);
+	if (!read_head(store, Q_LOCK, head))
+		nbm_store_no_document(store);
+}
+
+/* The same; false where there is no such document. */
+bool
+nbm_store_try_lock(const NbmStore *store, NbmHead *head)
+{
+	return read_head(store, Q_LOCK, head);
+}
+
+/* Writes what a head is now; the caller holds its lock. */
+void
+nbm_store_advance(const NbmStore *store, const NbmHead *head)
+{
+	Datum		values[4] = {
+		Int64GetDatum(store->id), Int32GetDatum(head->version),
+		Int32GetDatum(head->next_key), TimestampTzGetDatum(head->updated_at)
+	};
+
+	run(store, Q_ADVANCE, values, NULL);
 }
 
 /*
@@ -204,6 +229,49 @@ nbm_store_delete_contents(const NbmStore *store)
 		run(store, Q_DELETE_MAPPINGS, values, NULL);
 		if (store->kind == &nbm_notebook)
 			run(store, Q_DELETE_JOBS, values, NULL);
+	}
+	PG_FINALLY();
+	{
+		deleting = outer;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Takes all versions out of a document whose head the caller has locked, to
+ * put them back behind others, in the same transaction.  Parts and mappings
+ * stay.
+ */
+void
+nbm_store_take_versions(const NbmStore *store)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	bool		outer = deleting;
+
+	deleting = true;
+	PG_TRY();
+	{
+		run(store, Q_DELETE_VERSIONS, values, NULL);
+		run(store, Q_DELETE_REMOVED, values, NULL);
+	}
+	PG_FINALLY();
+	{
+		deleting = outer;
+	}
+	PG_END_TRY();
+}
+
+/* Takes back what was noted as removed with a version that was never made. */
+void
+nbm_store_drop_removed(const NbmStore *store, int32 version)
+{
+	Datum		values[2] = {Int64GetDatum(store->id), Int32GetDatum(version)};
+	bool		outer = deleting;
+
+	deleting = true;
+	PG_TRY();
+	{
+		run(store, Q_DROP_REMOVED, values, NULL);
 	}
 	PG_FINALLY();
 	{
@@ -688,6 +756,62 @@ nbm_store_removed_rows(const NbmStore *store, int *count)
 	return result;
 }
 
+/* One mapping's row, of the last result: its version moves, under a new seal. */
+static void
+shift_mapping(uint64 row, int32 by)
+{
+	NbmStore	notebook = {&nbm_notebook, 0, false};
+	Datum		columns[NBM_MAX_ARGS];
+	Datum		values[4];
+	int			count;
+
+	(void) nbm_query_types(Q_ADD_MAPPING, &count);
+	for (int i = 0; i < count; i++)
+		columns[i] = nbm_query_column(row, i + 1, NULL);
+	columns[4] = Int32GetDatum(DatumGetInt32(columns[4]) + by);
+	values[0] = columns[1];
+	values[1] = columns[0];
+	values[2] = columns[4];
+	values[3] = Int64GetDatum(seal_of(Q_ADD_MAPPING, columns, NULL));
+	run(&notebook, Q_SHIFT_MAPPING, values, NULL);
+}
+
+/*
+ * The versions of a workflow have new numbers, all higher by the same: its
+ * mappings go with them.
+ */
+void
+nbm_store_shift_mappings(const NbmStore *store, int32 by)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+	bool		outer = shifting;
+	uint64		rows = run(store, Q_MAPPING_ROWS, values, NULL);
+	SPITupleTable *table = SPI_tuptable;
+
+	shifting = true;
+	PG_TRY();
+	{
+		for (uint64 row = 0; row < rows; row++)
+		{
+			SPI_tuptable = table;
+			shift_mapping(row, by);
+		}
+	}
+	PG_FINALLY();
+	{
+		shifting = outer;
+	}
+	PG_END_TRY();
+	SPI_freetuptable(table);
+}
+
+/* Are mappings being given the new numbers of their versions? */
+bool
+nbm_store_is_shifting(void)
+{
+	return shifting;
+}
+
 /* Who is writing: the setting, or else the session's user. */
 static Datum
 author_datum(void)
@@ -758,7 +882,8 @@ nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
 	values[5] = Int32GetDatum(version->layout->nitems);
 	for (int i = 0; i < NBM_COUNTS; i++)
 		values[6 + i] = Int32GetDatum(version->counts[i]);
-	values[12] = author_datum();
+	values[12] = version->author ? CStringGetTextDatum(version->author) :
+		author_datum();
 	values[13] = version->message ? CStringGetTextDatum(version->message) : 0;
 	if (version->message == NULL)
 		nulls[13] = 'n';

@@ -56,6 +56,7 @@ typedef struct NbmNewVersion
 	int32		version;
 	int32		next_key;
 	TimestampTz created_at;
+	const char *author;			/* NULL: who is writing */
 	const char *message;		/* NULL: none */
 	uint8		digest[NBM_DIGEST_LEN];
 	NbmLayout  *layout;
@@ -112,6 +113,8 @@ typedef void (*NbmRowVisit) (const NbmStore *store, int64 number,
 
 extern void nbm_store_head(const NbmStore *store, NbmHead *head);
 extern void nbm_store_lock(const NbmStore *store, NbmHead *head);
+extern bool nbm_store_try_lock(const NbmStore *store, NbmHead *head);
+extern void nbm_store_advance(const NbmStore *store, const NbmHead *head);
 extern int64 nbm_store_create(const NbmKind *kind, const int64 *id,
 							  const char *name, const NbmHead *head);
 extern void nbm_store_keep(const NbmStore *store);
@@ -120,6 +123,10 @@ extern void nbm_store_rename(const NbmStore *store, const char *name,
 extern bool nbm_store_delete(const NbmStore *store);
 extern void nbm_store_delete_contents(const NbmStore *store);
 extern bool nbm_store_is_deleting(void);
+extern void nbm_store_take_versions(const NbmStore *store);
+extern void nbm_store_drop_removed(const NbmStore *store, int32 version);
+extern void nbm_store_shift_mappings(const NbmStore *store, int32 by);
+extern bool nbm_store_is_shifting(void);
 
 extern int32 nbm_store_version_at(const NbmStore *store, TimestampTz at);
 extern int32 nbm_store_resolve(const NbmStore *store, bool is_null,

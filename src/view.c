@@ -346,7 +346,8 @@ PG_FUNCTION_INFO_V1(nbm_append_only);
 
 /*
  * The BEFORE UPDATE, DELETE or TRUNCATE trigger of the history's tables:
- * raises 55000 for everyone, but lets a document's history go with it.
+ * raises 55000 for everyone, but lets a document's history go with it, and
+ * versions move up where a past is put before them.
  */
 Datum
 nbm_append_only(PG_FUNCTION_ARGS)
@@ -354,8 +355,10 @@ nbm_append_only(PG_FUNCTION_ARGS)
 	TriggerData *trigger = check_trigger(fcinfo, "append_only",
 										 TRIGGER_EVENT_BEFORE, false);
 
-	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ||
-		!nbm_store_is_deleting())
+	if (!(TRIGGER_FIRED_BY_DELETE(trigger->tg_event) &&
+		  nbm_store_is_deleting()) &&
+		!(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+		  nbm_store_is_shifting()))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("history is append-only"),

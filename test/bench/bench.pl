@@ -45,6 +45,7 @@ use ChangeMeasures;
 use JobMeasures;
 use PatchMeasures;
 use StoreMeasures;
+use TexeraMeasures;
 
 GetOptions('quick' => \my $is_quick, 'only=s' => \(my $only = '.'))
   or die "usage: bench.pl [--quick] [--only=REGEX]\n";
@@ -67,7 +68,8 @@ my @MEASURES = (
 	[ patch   => \&measure_patch ],
 	[ jobs    => \&measure_jobs ],
 	[ floor   => \&measure_floors ],
-	[ history => \&measure_histories ],);
+	[ history => \&measure_histories ],
+	[ texera  => \&measure_texera ],);
 
 binmode $_, ':utf8' for *STDOUT, *STDERR;
 $| = 1;

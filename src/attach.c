@@ -1,0 +1,172 @@
+/*
+ * attach.c
+ *		Attaching tables of applications, and letting them go.
+ *
+ * Attaching puts a trigger on the table, and nothing else, with the caller's
+ * rights, notes it in the table attachment, and takes in what is there.  The
+ * trigger works for tables only that are noted: the extension's owner says
+ * which tables write to the store.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "attach.h"
+#include "attached_write.h"
+#include "maintain.h"
+#include "query.h"
+
+/* Rows fetched at a time. */
+#define FETCH_ROWS 50
+
+/* The column that the newest row of a workflow is read under. */
+#define NEWEST_VID "notebook_migrate_vid"
+
+/* Runs a statement in the application's tables, with the caller's rights. */
+void
+nbm_application_run(const char *query, int expected)
+{
+	if (SPI_execute(query, false, 0) != expected)
+		elog(ERROR, "statement failed: %s", query);
+}
+
+/* Raises 42809 for what cannot be attached, 42703 and 42804 for its columns. */
+static void
+check_target(const NbmAttachment *attachment)
+{
+	Relation	relation = table_open(attachment->target, ShareRowExclusiveLock);
+	const char *name = RelationGetRelationName(relation);
+
+	if (relation->rd_rel->relkind != RELKIND_RELATION ||
+		relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
+		IsCatalogNamespace(RelationGetNamespace(relation)) ||
+		strcmp(get_namespace_name(RelationGetNamespace(relation)),
+			   "notebook_migrate") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" cannot be attached", name),
+				 errdetail("Attached is an ordinary table of an application.")));
+	nbm_check_column(RelationGetDescr(relation), name,
+					 attachment->key_column, true);
+	if (attachment->content_column != NULL)
+		nbm_check_column(RelationGetDescr(relation), name,
+						 attachment->content_column, false);
+	table_close(relation, NoLock);
+}
+
+/* The rows that are there, as a query. */
+static char *
+present_rows(const NbmAttachment *attachment)
+{
+	char	   *name = nbm_table_name(attachment->target);
+
+	if (attachment->role != NBM_ROLE_WORKFLOW)
+		return psprintf("SELECT t.* FROM %s t", name);
+	return psprintf("SELECT t.*, v.vid AS " NEWEST_VID " FROM %s t LEFT JOIN"
+					" (SELECT wid, max(vid) AS vid FROM %s GROUP BY wid) v"
+					" ON v.wid = t.wid", name,
+					quote_qualified_identifier(attachment->schema,
+											   "workflow_version"));
+}
+
+/* Takes the rows in that are there; what cannot be is a problem noted. */
+static void
+take_present(const NbmAttachment *attachment, Oid owner)
+{
+	Portal		portal = SPI_cursor_open_with_args(NULL,
+												   present_rows(attachment),
+												   0, NULL, NULL, NULL, true,
+												   0);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "notebook_migrate present row",
+												  ALLOCSET_DEFAULT_SIZES);
+	uint64		count;
+
+	do
+	{
+		SPITupleTable *table;
+
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		table = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			MemoryContext outer = MemoryContextSwitchTo(scratch);
+			NbmWrite	write = {*attachment, owner};
+
+			CHECK_FOR_INTERRUPTS();
+			write.is_present = true;
+			write.old.desc = write.new.desc = table->tupdesc;
+			write.new.tuple = table->vals[i];
+			if (nbm_row_has(&write.new, NEWEST_VID))
+				(void) nbm_row_int(&write.new, NEWEST_VID, &write.vid);
+			(void) nbm_write_guarded(nbm_write_take, &write,
+									 attachment->target);
+			MemoryContextSwitchTo(outer);
+			MemoryContextReset(scratch);
+		}
+		SPI_freetuptable(table);
+	} while (count == FETCH_ROWS);
+	SPI_cursor_close(portal);
+	MemoryContextDelete(scratch);
+}
+
+/*
+ * Attaches a table, anew where it is attached: its trigger, its row in
+ * attachment, and what is in it.  The caller holds the lock on attachment and
+ * has connected to SPI.
+ */
+void
+nbm_attach_table(NbmAttachment *attachment, Oid owner)
+{
+	int			level;
+
+	check_target(attachment);
+	nbm_detach_table(attachment->target);
+	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRIGGER_NAME
+								 " AFTER INSERT%s ON %s FOR EACH ROW"
+								 " EXECUTE FUNCTION notebook_migrate.attached_write()",
+								 attachment->role == NBM_ROLE_VID ? "" :
+								 " OR UPDATE OR DELETE",
+								 nbm_table_name(attachment->target)),
+						SPI_OK_UTILITY);
+	level = nbm_store_begin();
+	nbm_attachment_add(attachment);
+	nbm_store_end(level);
+	CommandCounterIncrement();
+	/* the rows of versions are the past: texera_backfill() reads them */
+	if (attachment->role != NBM_ROLE_VID)
+		take_present(attachment, owner);
+}
+
+/* Lets a table go: its trigger, if it is still there, and its row. */
+void
+nbm_detach_table(Oid target)
+{
+	int			level = nbm_store_begin();
+
+	if (get_rel_name(target) != NULL &&
+		OidIsValid(get_trigger_oid(target, NBM_TRIGGER_NAME, true)))
+		nbm_application_run(psprintf("DROP TRIGGER " NBM_TRIGGER_NAME " ON %s",
+									 nbm_table_name(target)), SPI_OK_UTILITY);
+	nbm_attachment_drop(target);
+	nbm_store_end(level);
+}
+
+/* A schema by name; raises 3F000 where there is none. */
+Oid
+nbm_schema_oid(const char *schema)
+{
+	return get_namespace_oid(schema, false);
+}

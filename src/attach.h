@@ -1,0 +1,15 @@
+/*
+ * attach.h
+ *		Attaching tables of applications, and letting them go.
+ */
+#ifndef NBM_ATTACH_H
+#define NBM_ATTACH_H
+
+#include "attachment.h"
+
+extern void nbm_attach_table(NbmAttachment *attachment, Oid owner);
+extern void nbm_detach_table(Oid target);
+extern Oid	nbm_schema_oid(const char *schema);
+extern void nbm_application_run(const char *query, int expected);
+
+#endif							/* NBM_ATTACH_H */

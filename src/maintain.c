@@ -1,0 +1,138 @@
+/*
+ * maintain.c
+ *		The application's own mapping rows, brought up to date.
+ *
+ * The application reads a mapping row of a workflow's notebook and does not
+ * look which version it is of; so all rows of the pair get what holds for the
+ * newest versions.  They are written with the rights of the table's owner,
+ * and what is written is not taken for something that somebody stated.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "guard.h"
+#include "maintain.h"
+#include "mapping_shape.h"
+#include "store.h"
+
+/* Are these our own writes to the application's mappings? */
+static bool maintaining = false;
+
+/* Is what fires a trigger written by this room? */
+bool
+nbm_is_maintaining(void)
+{
+	return maintaining;
+}
+
+/* The role that owns a table. */
+Oid
+nbm_table_owner(Oid table)
+{
+	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(row))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the attached table %u is gone", table)));
+	owner = ((Form_pg_class) GETSTRUCT(row))->relowner;
+	ReleaseSysCache(row);
+	return owner;
+}
+
+/* A table's name with its schema's, quoted, as a new string. */
+char *
+nbm_table_name(Oid table)
+{
+	char	   *name = get_rel_name(table);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the attached table %u is gone", table)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+									  name);
+}
+
+/* Writes what holds now to the rows of one pair. */
+static void
+write_rows(const NbmAttachment *mappings, int64 notebook_id,
+		   int64 workflow_id, Jsonb *shape)
+{
+	bool		has_nid = get_attnum(mappings->target, "nid") > 0;
+	const char *column = quote_identifier(mappings->content_column);
+	Oid			types[3] = {JSONBOID, INT8OID, INT8OID};
+	Datum		values[3] = {
+		JsonbPGetDatum(shape), Int64GetDatum(workflow_id),
+		Int64GetDatum(notebook_id)
+	};
+	NbmIdentity before;
+	char	   *query;
+
+	query = psprintf("UPDATE %s SET %s = $1::text::%s WHERE %s = $2%s"
+					" AND %s::jsonb IS DISTINCT FROM $1",
+					nbm_table_name(mappings->target), column,
+					format_type_be(get_atttype(mappings->target,
+											   get_attnum(mappings->target,
+														  mappings->content_column))),
+					quote_identifier(mappings->key_column),
+					has_nid ? " AND nid = $3" : "", column);
+	maintaining = true;
+	PG_TRY();
+	{
+		nbm_become(nbm_table_owner(mappings->target), &before);
+		if (SPI_execute_with_args(query, has_nid ? 3 : 2, types, values, NULL,
+								  false, 0) != SPI_OK_UPDATE)
+			elog(ERROR, "could not write the application's mapping");
+		nbm_be_again(&before);
+	}
+	PG_FINALLY();
+	{
+		maintaining = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Brings the application's mapping rows of a notebook, or of a workflow, up
+ * to date.  Between nbm_store_begin() and nbm_store_end(), with rights to the
+ * store.
+ */
+void
+nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
+					  const int64 *workflow_id)
+{
+	NbmAttachment *mappings = NULL;
+	NbmMappedPair *pairs;
+	ListCell   *cell;
+	int			count;
+
+	foreach(cell, nbm_attachments(schema))
+	{
+		NbmAttachment *attachment = lfirst(cell);
+
+		if (attachment->role == NBM_ROLE_MAPPING)
+			mappings = attachment;
+	}
+	if (mappings == NULL)
+		return;
+	pairs = nbm_store_mapped_pairs(notebook_id, workflow_id, &count);
+	for (int i = 0; i < count; i++)
+	{
+		NbmAnswer	answer;
+
+		nbm_mapping_answer(&answer, pairs[i].notebook_id, NULL,
+						   pairs[i].workflow_id, NULL);
+		if (answer.has_mapping)
+			write_rows(mappings, pairs[i].notebook_id, pairs[i].workflow_id,
+					   nbm_mapping_shape(&answer, CurrentMemoryContext));
+	}
+}

@@ -1,0 +1,202 @@
+/*
+ * prepend.c
+ *		Putting a past before the versions of a document.
+ *
+ * The history is append-only, and a past that becomes known later belongs
+ * before it.  So the versions are taken out, the past is committed as if it
+ * were saved now, state by state, and the versions are made again on top of
+ * it, with the layouts, times, authors and messages that they had.
+ *
+ * Keys: the items of the first state get them from the first version, as if
+ * they had been saved after it.  And all items of the versions are noted as
+ * removed, in a version 0 that is gone at the end: what a later state has of
+ * them is recognised just as items that come back are.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+
+#include "prepend.h"
+#include "query.h"
+
+/* A version that was taken out. */
+typedef struct KeptVersion
+{
+	int32		version;
+	bytea	   *layout;
+	NbmVersionWords words;
+} KeptVersion;
+
+/* Keeps a version; fits NbmVersionVisit.  Raises XX001 for a damaged one. */
+static void
+keep_version(const NbmStore *store, NbmVersion *version, bool is_sound,
+			 void *arg)
+{
+	NbmPrepend *prepend = arg;
+	MemoryContext outer = MemoryContextSwitchTo(prepend->context);
+	KeptVersion *kept = palloc_object(KeptVersion);
+
+	if (!is_sound)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of %s " INT64_FORMAT " is damaged",
+						version->version, store->kind->name, store->id)));
+	kept->version = version->version;
+	kept->layout = nbm_layout_encode(&version->layout);
+	prepend->kept = lappend(prepend->kept, kept);
+	MemoryContextSwitchTo(outer);
+}
+
+/* Reads a kept version's layout into the current context. */
+static void
+read_kept(const KeptVersion *kept, NbmLayout *layout)
+{
+	if (!nbm_layout_decode(kept->layout, layout))
+		elog(ERROR, "could not read the layout of version %d", kept->version);
+}
+
+/* Notes each item that the kept versions have, as removed in version 0. */
+static void
+note_kept_items(NbmPrepend *prepend)
+{
+	bool	   *is_noted = palloc0_array(bool, prepend->head.next_key);
+	ListCell   *cell;
+
+	foreach(cell, prepend->kept)
+	{
+		int			level = nbm_store_begin();	/* for its memory */
+		NbmLayout	layout;
+
+		read_kept(lfirst(cell), &layout);
+		for (int i = 0; i < layout.nitems; i++)
+		{
+			NbmItem    *item = &layout.items[i];
+
+			if (item->key >= prepend->head.next_key || is_noted[item->key])
+				continue;
+			is_noted[item->key] = true;
+			nbm_store_add_removed(&prepend->store, item, 0);
+		}
+		nbm_store_end(level);
+	}
+	pfree(is_noted);
+}
+
+/*
+ * Locks a document and takes its versions out, into memory of the current
+ * context.  Raises 02000 where there is no such document.
+ */
+void
+nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ListCell   *cell;
+
+	memset(prepend, 0, sizeof(*prepend));
+	prepend->store = *store;
+	prepend->context = context;
+	nbm_store_lock(store, &prepend->head);
+	nbm_store_each_version(store, keep_version, prepend);
+	foreach(cell, prepend->kept)
+	{
+		KeptVersion *kept = lfirst(cell);
+		int			level = nbm_store_begin();
+		NbmVersionWords words;
+
+		nbm_store_version_words(store, kept->version, &words);
+		kept->words = words;
+		kept->words.author = MemoryContextStrdup(context, words.author);
+		if (words.message != NULL)
+			kept->words.message = MemoryContextStrdup(context, words.message);
+		nbm_store_end(level);
+	}
+	nbm_store_take_versions(store);
+	note_kept_items(prepend);
+	MemoryContextSwitchTo(context);
+}
+
+/* Begins the first version; its items get their keys from the first kept one. */
+static void
+begin_first(const NbmPrepend *prepend, NbmCommit *commit, TimestampTz at)
+{
+	memset(commit, 0, sizeof(*commit));
+	commit->store = prepend->store;
+	commit->head = prepend->head;
+	commit->next_key = prepend->head.next_key;
+	commit->at = at;
+	commit->has_parent = true;
+	commit->is_first = true;
+	read_kept(linitial(prepend->kept), &commit->parent.layout);
+	nbm_layout_digest(&commit->parent.layout, commit->parent.digest);
+}
+
+/*
+ * Makes the next version of the past, and returns its number; where the state
+ * is equal to the one before, that one's.  at: when it was saved, if known to
+ * be later than the state before.
+ */
+int32
+nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
+{
+	int			level = nbm_store_begin();	/* for its memory */
+	NbmCommit	commit;
+
+	CHECK_FOR_INTERRUPTS();
+	if (prepend->made == 0)
+		begin_first(prepend, &commit, Min(at, prepend->head.updated_at));
+	else
+	{
+		nbm_commit_begin(&commit, &prepend->store, NULL, NULL);
+		commit.at = Max(at, commit.head.updated_at);
+	}
+	prepend->made = nbm_commit_document(&commit, state, NULL);
+	nbm_store_end(level);
+	return prepend->made;
+}
+
+/* Puts one version back, on top of what is there by now. */
+static void
+put_back(NbmPrepend *prepend, const KeptVersion *kept)
+{
+	int			level = nbm_store_begin();
+	NbmCommit	commit;
+	NbmLayout	layout;
+	int32		max_key;
+	int		   *index;
+
+	CHECK_FOR_INTERRUPTS();
+	read_kept(kept, &layout);
+	nbm_commit_begin(&commit, &prepend->store, NULL, kept->words.message);
+	index = nbm_layout_index(&commit.parent.layout, &max_key);
+	commit.author = kept->words.author;
+	commit.at = Max(kept->words.created_at, commit.head.updated_at);
+	commit.is_forced = true;
+	for (int i = 0; i < layout.nitems; i++)
+	{
+		NbmItem    *item = &layout.items[i];
+		int			before = item->key <= max_key ? index[item->key] : -1;
+
+		item->since = before < 0 ? commit.head.version + 1 :
+			commit.parent.layout.items[before].since;
+	}
+	(void) nbm_commit_layout(&commit, &layout);
+	nbm_store_end(level);
+}
+
+/*
+ * Puts the versions back behind the past, of which there is at least one
+ * state, and returns by how much their numbers are higher.
+ */
+int32
+nbm_prepend_finish(NbmPrepend *prepend)
+{
+	ListCell   *cell;
+
+	Assert(prepend->made > 0);
+	foreach(cell, prepend->kept)
+		put_back(prepend, lfirst(cell));
+	nbm_store_drop_removed(&prepend->store, 0);
+	nbm_store_shift_mappings(&prepend->store, prepend->made);
+	return prepend->made;
+}

@@ -1,0 +1,270 @@
+/*
+ * sql_attach.c
+ *		SQL entry points that attach tables and let them go.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "args.h"
+#include "attach.h"
+#include "attached_write.h"
+#include "maintain.h"
+#include "query.h"
+#include "store.h"
+
+/* A table of Texera, as one of its releases had it. */
+typedef struct TexeraTable
+{
+	const char *name;
+	NbmRole		role;
+	const NbmKind *kind;
+	const char *key_column;
+	const char *content_column;
+} TexeraTable;
+
+/* Of each role the first that is there; the last two shapes are older. */
+static const TexeraTable texera_tables[] = {
+	{"workflow", NBM_ROLE_WORKFLOW, &nbm_workflow, "wid", "content"},
+	{"workflow_version", NBM_ROLE_VID, &nbm_workflow, "wid", NULL},
+	{"notebook", NBM_ROLE_NOTEBOOK, &nbm_notebook, "nid", "notebook"},
+	{"workflow_notebook_source", NBM_ROLE_NOTEBOOK, &nbm_notebook, "wid", "notebook"},
+	{"notebook_migration_notebook_data", NBM_ROLE_NOTEBOOK, &nbm_notebook, "wid", "notebook"},
+	{"workflow_notebook_mapping", NBM_ROLE_MAPPING, &nbm_workflow, "wid", "mapping"},
+	{"notebook_migration_mapping_data", NBM_ROLE_MAPPING, &nbm_workflow, "wid", "mapping"},
+};
+
+/* Connects to SPI, for the application's tables; the caller's rights. */
+static void
+connect_caller(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+/* Locks out other changes of what is attached. */
+static void
+lock_attachments(void)
+{
+	int			level = nbm_store_begin();
+
+	nbm_attachments_lock();
+	nbm_store_end(level);
+}
+
+/* Brings all mapping rows of the application up to date. */
+static void
+maintain_all(const char *schema, Oid owner)
+{
+	NbmIdentity before;
+	int			level = nbm_owner_begin(owner, &before);
+
+	nbm_maintain_mappings(schema, NULL, NULL);
+	nbm_owner_end(level, &before);
+}
+
+PG_FUNCTION_INFO_V1(nbm_texera_attach);
+
+/* texera_attach(schema, maintain_mapping) */
+Datum
+nbm_texera_attach(PG_FUNCTION_ARGS)
+{
+	Oid			owner = nbm_function_owner(fcinfo);
+	const char *schema;
+	Oid			namespace;
+	int			taken = -1;
+
+	nbm_require_arg(fcinfo, 0, "schema");
+	nbm_require_arg(fcinfo, 1, "maintain_mapping");
+	nbm_require_administrator();
+	schema = NameStr(*PG_GETARG_NAME(0));
+	namespace = nbm_schema_oid(schema);
+	connect_caller();
+	lock_attachments();
+	for (int i = 0; i < lengthof(texera_tables); i++)
+	{
+		const TexeraTable *table = &texera_tables[i];
+		NbmAttachment attachment = {
+			get_relname_relid(table->name, namespace), table->role,
+			table->kind, table->key_column, table->content_column, schema,
+			PG_GETARG_BOOL(1)
+		};
+
+		if ((int) table->role == taken)
+			continue;
+		if (!OidIsValid(attachment.target) && i < 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("schema \"%s\" has no table \"%s\"", schema,
+							table->name),
+					 errhint("Name the schema that Texera's tables are in.")));
+		if (!OidIsValid(attachment.target))
+			continue;
+		nbm_attach_table(&attachment, owner);
+		taken = table->role;
+	}
+	if (PG_GETARG_BOOL(1))
+		maintain_all(schema, owner);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* Deletes the documents that a table of Texera has, with the owner's rights. */
+static void
+drop_documents(const NbmAttachment *attachment, Oid owner)
+{
+	uint64		rows;
+	SPITupleTable *table;
+
+	if (attachment->role != NBM_ROLE_WORKFLOW &&
+		attachment->role != NBM_ROLE_NOTEBOOK)
+		return;
+	if (SPI_execute(psprintf("SELECT t.%s FROM %s t",
+							 quote_identifier(attachment->key_column),
+							 nbm_table_name(attachment->target)),
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the attached table");
+	rows = SPI_processed;
+	table = SPI_tuptable;
+	for (uint64 i = 0; i < rows; i++)
+	{
+		NbmRow		row = {table->vals[i], table->tupdesc};
+		NbmStore	store = {attachment->kind, 0, false};
+		NbmIdentity before;
+		int			level;
+
+		if (!nbm_row_int(&row, attachment->key_column, &store.id))
+			continue;
+		nbm_become(owner, &before);
+		level = nbm_store_begin();
+		(void) nbm_store_delete(&store);
+		nbm_store_end(level);
+		nbm_be_again(&before);
+	}
+	SPI_freetuptable(table);
+}
+
+PG_FUNCTION_INFO_V1(nbm_texera_detach);
+
+/* texera_detach(drop_data) */
+Datum
+nbm_texera_detach(PG_FUNCTION_ARGS)
+{
+	Oid			owner = nbm_function_owner(fcinfo);
+	List	   *attachments;
+	ListCell   *cell;
+	int			level;
+
+	nbm_require_arg(fcinfo, 0, "drop_data");
+	nbm_require_administrator();
+	connect_caller();
+	lock_attachments();
+	level = nbm_store_begin();
+	attachments = nbm_attachments(NULL);
+	foreach(cell, attachments)
+	{
+		NbmAttachment *attachment = lfirst(cell);
+
+		nbm_detach_table(attachment->target);
+		if (PG_GETARG_BOOL(0) && get_rel_name(attachment->target) != NULL)
+			drop_documents(attachment, owner);
+	}
+	if (PG_GETARG_BOOL(0))
+		nbm_texera_forget_all();
+	nbm_store_end(level);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(nbm_attach);
+
+/* attach(kind, target, key_column, content_column) */
+Datum
+nbm_attach(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {
+		"kind", "target", "key_column", "content_column"
+	};
+	NbmAttachment attachment = {0};
+	char	   *kind;
+
+	for (int i = 0; i < lengthof(names); i++)
+		nbm_require_arg(fcinfo, i, names[i]);
+	nbm_require_administrator();
+	kind = nbm_arg_text(fcinfo, 0);
+	attachment.kind = nbm_kind_by_name(nbm_text(kind));
+	if (attachment.kind == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("kind must be \"notebook\" or \"workflow\", not \"%s\"",
+						kind)));
+	attachment.role = NBM_ROLE_DOCUMENT;
+	attachment.target = PG_GETARG_OID(1);
+	attachment.key_column = NameStr(*PG_GETARG_NAME(2));
+	attachment.content_column = NameStr(*PG_GETARG_NAME(3));
+	connect_caller();
+	lock_attachments();
+	nbm_attach_table(&attachment, nbm_function_owner(fcinfo));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(nbm_detach);
+
+/* detach(target) */
+Datum
+nbm_detach(PG_FUNCTION_ARGS)
+{
+	NbmAttachment attachment;
+	bool		is_attached;
+	int			level;
+
+	nbm_require_arg(fcinfo, 0, "target");
+	nbm_require_administrator();
+	connect_caller();
+	lock_attachments();
+	level = nbm_store_begin();
+	is_attached = nbm_attachment_find(PG_GETARG_OID(0), &attachment);
+	nbm_store_end(level);
+	if (!is_attached)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table %s is not attached",
+						get_rel_name(PG_GETARG_OID(0)) ?
+						nbm_table_name(PG_GETARG_OID(0)) : "that is gone")));
+	nbm_detach_table(PG_GETARG_OID(0));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(nbm_attachment_guard);
+
+/*
+ * The BEFORE trigger of the table attachment: who has rights to all tables of
+ * the extension still does not say which tables write to the store.
+ */
+Datum
+nbm_attachment_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("attachment_guard() must be called as a trigger")));
+	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		strcmp(RelationGetRelationName(trigger->tg_relation), "attachment") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("attachment_guard() is for the table attachment only")));
+	nbm_require_administrator();
+	return PointerGetDatum(NULL);
+}
