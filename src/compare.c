@@ -313,8 +313,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
 	int			na;
 	int			nb;
-	NbmWorkflowLink    *a = nbm_read_links(old_env, c->from, &na);
-	NbmWorkflowLink    *b = nbm_read_links(new_env, c->to, &nb);
+	NbmWorkflowLink *a = nbm_read_links(old_env, c->from, &na);
+	NbmWorkflowLink *b = nbm_read_links(new_env, c->to, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;

@@ -8,6 +8,9 @@
  * goes before: a part that stood in the mapping's own version has the links
  * that were stated for it and inherits none.  An inherited link has no lines,
  * as those counted in the item that was mapped.
+ *
+ * The text is followed in the order of the versions: what was cut off an item
+ * before it took the text over has none of it.
  */
 #include "postgres.h"
 

@@ -185,7 +185,7 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 	JsonbContainer *array;
 	int			nids;
 	NbmIdKey   *ids = nbm_sorted_ids(layout, &nids);
-	NbmWorkflowLink    *links;
+	NbmWorkflowLink *links;
 
 	*count = 0;
 	if (!nbm_get_container(envelope, "links", true, &array))
@@ -196,7 +196,7 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 	for (int i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue	value;
-		NbmWorkflowLink    *link = &links[*count];
+		NbmWorkflowLink *link = &links[*count];
 
 		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
