@@ -70,5 +70,30 @@ SELECT notebook_edit(3202, '[{"op": "delete", "cell": "b"}]') AS version;
 SELECT cell_id, operator_id, state FROM mapping_links(3202, 4, 3201, 1);
 SELECT change, cell_key, detail FROM notebook_diff(3202, 1, 4);
 
-DELETE FROM notebook WHERE notebook_id IN (3201, 3202);
+-- What was cut off an item before the text of another one came to it goes on with its own links only.
+INSERT INTO notebook (notebook_id, name, content) VALUES (3203, 'in turn', sample.notebook(
+  sample.cell(:'load' || E'\n' || :'drop', 'a'), sample.cell(:'count' || E'\n' || :'month' || E'\n' || :'plot', 'b')));
+SELECT mapping_put(3203, 1, 3201, 1, '{"links": [{"cell": "a", "operator": "A"}, {"cell": "b", "operator": "B"}]}') AS mapping_id;
+SELECT notebook_commit(3203, sample.notebook(sample.cell(:'load' || E'\n' || :'drop', 'a'),
+  sample.cell(:'count' || E'\n' || :'month', 'b'), sample.cell(:'plot', 'c'))) AS version;
+SELECT notebook_commit(3203, sample.notebook(
+  sample.cell(:'load' || E'\n' || :'drop' || E'\n' || :'count' || E'\n' || :'month', 'b'), sample.cell(:'plot', 'c'))) AS version;
+SELECT cell_key, from_key, version, change FROM cell_descent WHERE notebook_id = 3203 ORDER BY version;
+SELECT cell_id, operator_id, state FROM mapping_links(3203, 3, 3201, 1);
+-- Where all that it was merged into is gone, a cell is removed, whatever else was cut off it.
+SELECT notebook_commit(3203, sample.notebook(sample.cell(:'plot', 'c'))) AS version;
+SELECT cell_id, operator_id, state FROM mapping_links(3203, 4, 3201, 1);
+INSERT INTO notebook (notebook_id, name, content) VALUES (3204, 'cut, then merged', sample.notebook(
+  sample.cell(:'load' || E'\n' || :'drop' || E'\n' || :'count', 'a'), sample.cell(:'month' || E'\n' || :'plot', 'b')));
+SELECT mapping_put(3204, 1, 3201, 1, '{"links": [{"cell": "a", "operator": "A"}]}') AS mapping_id;
+SELECT notebook_commit(3204, sample.notebook(sample.cell(:'count', 'c'), sample.cell(:'load' || E'\n' || :'drop', 'a'),
+  sample.cell(:'month' || E'\n' || :'plot', 'b'))) AS version;
+SELECT notebook_commit(3204, sample.notebook(sample.cell(:'count', 'c'),
+  sample.cell(:'load' || E'\n' || :'drop' || E'\n' || :'month' || E'\n' || :'plot', 'b'))) AS version;
+SELECT cell_key, from_key, version, change FROM cell_descent WHERE notebook_id = 3204 ORDER BY version;
+SELECT cell_id, operator_id, state FROM mapping_links(3204, 3, 3201, 1);
+SELECT notebook_commit(3204, sample.notebook(sample.cell(:'count', 'c'))) AS version;
+SELECT cell_id, operator_id, state FROM mapping_links(3204, 4, 3201, 1);
+
+DELETE FROM notebook WHERE notebook_id BETWEEN 3201 AND 3204;
 DELETE FROM workflow WHERE workflow_id = 3201;

@@ -313,8 +313,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 {
 	int			na;
 	int			nb;
-	NbmWorkflowLink    *a = nbm_read_links(old_env, c->from, &na);
-	NbmWorkflowLink    *b = nbm_read_links(new_env, c->to, &nb);
+	NbmWorkflowLink *a = nbm_read_links(old_env, c->from, &na);
+	NbmWorkflowLink *b = nbm_read_links(new_env, c->to, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;
@@ -325,6 +325,7 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 		int			order = i >= na ? 1 : j >= nb ? -1 :
 		nbm_link_cmp(&a[i], &b[j]);
 
+		CHECK_FOR_INTERRUPTS();
 		if (order != 0)
 		{
 			const NbmWorkflowLink *link = order < 0 ? &a[i] : &b[j];
@@ -338,8 +339,8 @@ mark_relinked(Comparison *c, JsonbContainer *old_env, JsonbContainer *new_env)
 	}
 	if (any)
 		return true;
-	qsort(a, na, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
-	qsort(b, nb, sizeof(NbmWorkflowLink), nbm_whole_link_cmp);
+	nbm_sort_whole_links(a, na);
+	nbm_sort_whole_links(b, nb);
 	for (i = 0; i < na; i++)
 		if (nbm_whole_link_cmp(&a[i], &b[i]) != 0)
 			return false;

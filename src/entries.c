@@ -28,7 +28,8 @@
 void *
 nbm_alloc(int n, Size size)
 {
-	return palloc0(mul_size(Max(n, 1), size));
+	return palloc_extended(mul_size(Max(n, 1), size),
+						   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 /*
@@ -56,8 +57,8 @@ nbm_entries_add(NbmEntries *list, uint64 key, uint64 value)
 		if (list->entries == NULL)
 			list->entries = nbm_alloc(list->room, sizeof(NbmEntry));
 		else
-			list->entries = repalloc(list->entries,
-									 mul_size(list->room, sizeof(NbmEntry)));
+			list->entries = repalloc_huge(list->entries,
+										  mul_size(list->room, sizeof(NbmEntry)));
 	}
 	list->entries[list->count].key = key;
 	list->entries[list->count].value = value;

@@ -7,6 +7,9 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "storage/shmem.h"		/* mul_size, in older minor releases */
+
 #include "links.h"
 
 /* Total order of texts, absent ones first. */
@@ -18,7 +21,7 @@ text_cmp(NbmText a, NbmText b)
 	return nbm_key_cmp(a, b);
 }
 
-/* qsort comparator of links by what they join. */
+/* Order of links by what they join. */
 int
 nbm_link_cmp(const void *a, const void *b)
 {
@@ -37,7 +40,7 @@ nbm_link_cmp(const void *a, const void *b)
 	return text_cmp(la->target_id, lb->target_id);
 }
 
-/* qsort comparator of links by all they say. */
+/* Order of links by all they say. */
 int
 nbm_whole_link_cmp(const void *a, const void *b)
 {
@@ -47,6 +50,24 @@ nbm_whole_link_cmp(const void *a, const void *b)
 
 	return order != 0 ? order : ra < rb ? -1 : ra > rb;
 }
+
+/* A million links take seconds to sort, so that it must be possible to cancel. */
+#define ST_SORT sort_links
+#define ST_ELEMENT_TYPE NbmWorkflowLink
+#define ST_COMPARE(a, b) nbm_link_cmp(a, b)
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* Sorts links by all they say. */
+#define ST_SORT nbm_sort_whole_links
+#define ST_ELEMENT_TYPE NbmWorkflowLink
+#define ST_COMPARE(a, b) nbm_whole_link_cmp(a, b)
+#define ST_SCOPE extern
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* bsearch comparator of ids. */
 static int
@@ -164,17 +185,20 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 	JsonbContainer *array;
 	int			nids;
 	NbmIdKey   *ids = nbm_sorted_ids(layout, &nids);
-	NbmWorkflowLink    *links;
+	NbmWorkflowLink *links;
 
 	*count = 0;
 	if (!nbm_get_container(envelope, "links", true, &array))
 		return NULL;
-	links = palloc0_array(NbmWorkflowLink, Max(JsonContainerSize(array), 1));
+	links = palloc_extended(mul_size(sizeof(NbmWorkflowLink),
+									 Max(JsonContainerSize(array), 1)),
+							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue	value;
-		NbmWorkflowLink    *link = &links[*count];
+		NbmWorkflowLink *link = &links[*count];
 
+		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
 		if (!nbm_is_object(&value))
 			continue;
@@ -186,6 +210,6 @@ nbm_read_links(JsonbContainer *envelope, const NbmLayout *layout, int *count)
 				 &link->target_item, &link->target_id, &link->target_port);
 		links[(*count)++].rest = hash_rest(value.val.binary.data);
 	}
-	qsort(links, *count, sizeof(NbmWorkflowLink), nbm_link_cmp);
+	sort_links(links, *count);
 	return links;
 }

@@ -30,9 +30,10 @@ typedef struct NbmIdKey
 } NbmIdKey;
 
 extern NbmWorkflowLink *nbm_read_links(JsonbContainer *envelope,
-							   const NbmLayout *layout, int *count);
+									   const NbmLayout *layout, int *count);
 extern int	nbm_link_cmp(const void *a, const void *b);
 extern int	nbm_whole_link_cmp(const void *a, const void *b);
+extern void nbm_sort_whole_links(NbmWorkflowLink *links, size_t count);
 extern NbmIdKey *nbm_sorted_ids(const NbmLayout *layout, int *count);
 extern const NbmIdKey *nbm_find_id(const NbmIdKey *ids, int nids, NbmText id);
 

@@ -65,7 +65,7 @@ typedef struct Linker
 	int			done;			/* those whose neighbours were looked at */
 } Linker;
 
-/* qsort comparator of edges. */
+/* Order of edges, and bsearch comparator. */
 static int
 edge_cmp(const void *a, const void *b)
 {
@@ -78,6 +78,14 @@ edge_cmp(const void *a, const void *b)
 		return ea->label < eb->label ? -1 : 1;
 	return ea->neighbour < eb->neighbour ? -1 : ea->neighbour > eb->neighbour;
 }
+
+#define ST_SORT sort_edges
+#define ST_ELEMENT_TYPE Edge
+#define ST_COMPARE(a, b) edge_cmp(a, b)
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Numbers the anchors of both sides. */
 static void
@@ -165,7 +173,7 @@ build_graph(Linker *l, int s)
 				add_edge(graph, i, link->label, neighbour);
 		}
 	}
-	qsort(graph->edges, graph->nedges, sizeof(Edge), edge_cmp);
+	sort_edges(graph->edges, graph->nedges);
 	graph->first = nbm_alloc_ints(nnodes + 1, graph->nedges);
 	for (int e = graph->nedges - 1; e >= 0; e--)
 		graph->first[graph->edges[e].node] = e;
@@ -445,13 +453,13 @@ paint(Linker *l, int s)
 		{
 			uint64		around = 0;
 
+			CHECK_FOR_INTERRUPTS();
 			for (int e = graph->first[i]; e < graph->first[i + 1]; e++)
 				around += mix(graph->edges[e].label ^
 							  colour_of(l, s, round - 1, graph->edges[e].neighbour));
 			graph->colours[round][i] =
 				hash_combine64(graph->colours[round - 1][i], around);
 		}
-		CHECK_FOR_INTERRUPTS();
 	}
 }
 

@@ -35,7 +35,7 @@ text_cmp(NbmText a, NbmText b)
 	return nbm_key_cmp(a, b);
 }
 
-/* qsort comparator of links by what they join. */
+/* Order of links by what they join. */
 static int
 link_cmp(const void *a, const void *b)
 {
@@ -54,6 +54,14 @@ link_cmp(const void *a, const void *b)
 	}
 	return 0;
 }
+
+#define ST_SORT sort_links
+#define ST_ELEMENT_TYPE LinkEnds
+#define ST_COMPARE(a, b) link_cmp(a, b)
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Reads one end of a link. */
 static void
@@ -101,7 +109,7 @@ read_links(const NbmLayout *layout, JsonbContainer *envelope, int *count)
 		read_end(value.val.binary.data, "target", &names,
 				 &links[(*count)++].ends[1]);
 	}
-	qsort(links, *count, sizeof(LinkEnds), link_cmp);
+	sort_links(links, *count);
 	return links;
 }
 

@@ -499,5 +499,32 @@ foreach my $table (qw(cell_descent operator_descent))
 }
 is_sql('SELECT * FROM store_verify(NULL, NULL)', '', 'sound at the end');
 
+# What takes long can be cancelled, wherever it is: many links between two
+# operators, which are sorted; a cell cut into many.
+sql(q{CREATE TABLE public.made (name text, content jsonb);
+	ALTER TABLE public.made ALTER content SET STORAGE EXTERNAL;
+	INSERT INTO public.made SELECT name, jsonb_build_object('operators', jsonb_build_array(jsonb_build_object('operatorID', name), jsonb_build_object('operatorID', 'b')),
+		'links', (SELECT jsonb_agg(jsonb_build_object('source', jsonb_build_object('operatorID', name, 'portID', md5(i::text)), 'target', '{"operatorID": "b"}'::jsonb)) FROM generate_series(1, 200000) AS i)) AS content
+		FROM unnest('{a,c}'::text[]) AS name;
+	INSERT INTO workflow (workflow_id, content) SELECT 9001, content FROM public.made WHERE name = 'a';
+	INSERT INTO notebook (notebook_id, content) SELECT 9001, jsonb_build_object('cells', jsonb_build_array(jsonb_build_object('source', string_agg('value_' || i || ' = compute(' || i || ')', E'\n' ORDER BY i)))) FROM generate_series(1, 60000) AS i;
+	SELECT mapping_put(9001, 1, 9001, 1, '{"links": [{"cell": 1, "operator": 1}]}');
+	SELECT notebook_commit(9001, (SELECT jsonb_build_object('cells', jsonb_build_array(jsonb_build_object('source', string_agg(source, E'\n' ORDER BY i) FILTER (WHERE i <= 30000)))
+		|| jsonb_agg(jsonb_build_object('source', source) ORDER BY i) FILTER (WHERE i > 30000)) FROM (SELECT i, 'value_' || i || ' = compute(' || i || ')' AS source FROM generate_series(1, 60000) AS i) AS line));
+	CREATE FUNCTION public.stopped(query text) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		EXECUTE query;
+		RAISE EXCEPTION USING ERRCODE = 'P0002';
+	EXCEPTION WHEN no_data_found THEN
+		RETURN 'stopped';
+	WHEN query_canceled THEN
+		RETURN CASE WHEN clock_timestamp() - statement_timestamp() - current_setting('statement_timeout')::interval < '700 ms' THEN 'stopped' ELSE 'late' END;
+	END $$});
+is_sql('SELECT count(*) FROM cell_descent WHERE notebook_id = 9001', 30000, 'a cell was cut into many');
+foreach my $query ("SELECT workflow_commit(9001, content) FROM public.made WHERE name = 'c'", 'SELECT count(*) FROM mapping_links(9001, NULL, 9001, NULL)')
+{
+	is(sql(join '', map {"SET statement_timeout = $_; SELECT public.stopped(" . '$q$' . $query . '$q$);'} 20, 150, 300, 500, 800), join("\n", ('stopped') x 5), "$query can be cancelled");
+}
+
 $node->stop;
 done_testing();
