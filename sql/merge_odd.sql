@@ -18,6 +18,14 @@ SELECT * FROM notebook_merge('{"worksheets": [{"cells": [{"cell_type": "code", "
   '{"cells": [{"cell_type": "code", "source": "a"}], "nbformat": 4}',
   '{"cells": [{"cell_type": "code", "source": "a\nb"}], "nbformat": 4}');
 
+-- A cell with an input beside its source: who deletes it does not undo in
+-- silence that the other one wrote the input.  One in place of the source is
+-- another form of it.
+SELECT jsonb_path_query_array(m.content, '$.cells[*].input') AS inputs, jsonb_path_query_array(m.conflicts, '$[*].kind') AS conflicts
+  FROM (VALUES (1, '{"source": "a", "input": "b"}'::jsonb), (2, '{"input": "a"}')) AS v (n, cell),
+       notebook_merge('{"cells": [{"source": "a"}]}', jsonb_build_object('cells', jsonb_build_array(cell)), '{"cells": []}') AS m
+ ORDER BY n;
+
 -- An operator that lost its id on one side: what the other side joined to it,
 -- and where it moved it, keeps the name that it gave.
 SELECT m.content -> 'links' AS links, m.content -> 'operatorPositions' AS positions, m.conflicts

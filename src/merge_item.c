@@ -212,6 +212,26 @@ only_times_differ(const JsonbValue *a, const JsonbValue *b)
 }
 
 /*
+ * Is this member the source of the cells that have it?  Beside "source" an
+ * "input" is a member like any other.
+ */
+static bool
+is_source(const NbmMergeMembers *members)
+{
+	JsonbValue	value;
+
+	if (nbm_key_is(members->key, "source"))
+		return true;
+	if (!nbm_key_is(members->key, "input"))
+		return false;
+	for (int s = 0; s < NBM_MERGE_SIDES; s++)
+		if (members->values[s] != NULL &&
+			nbm_get(members->objects[s], "source", &value))
+			return false;
+	return true;
+}
+
+/*
  * Is an item the same but for its ids, its outputs, execution count and times
  * of a run, and the form of its source?  Both are cores.
  */
@@ -237,8 +257,7 @@ nbm_item_untouched(const NbmKind *kind, JsonbContainer *before,
 		if (kind == &nbm_notebook && nbm_key_is(members.key, "metadata") &&
 			old != NULL && new != NULL && only_times_differ(old, new))
 			continue;
-		if (kind == &nbm_workflow || !(nbm_key_is(members.key, "source") ||
-									   nbm_key_is(members.key, "input")))
+		if (kind == &nbm_workflow || !is_source(&members))
 			return false;
 	}
 	return kind == &nbm_workflow ||
