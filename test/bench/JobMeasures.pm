@@ -52,7 +52,7 @@ sub measure_jobs
 	my %got;
 
 	make_queues($dir);
-	for my $repetition (1 .. $quick ? 1 : 3)
+	for my $repetition (1 .. ($quick ? 1 : 3))
 	{
 		for my $arm ($repetition % 2 ? qw(base ours) : qw(ours base))
 		{
