@@ -1095,6 +1095,19 @@ CREATE POLICY texera_write ON notebook_migrate.mapping FOR ALL
 COMMENT ON POLICY texera_write ON notebook_migrate.mapping IS
   'For those who have WRITE in Texera on both sides; in force after texera_rights(true)';
 
+CREATE POLICY administrator ON notebook_migrate.texera_vid
+  USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
+COMMENT ON POLICY administrator ON notebook_migrate.texera_vid IS
+  'For the extension''s owner; in force after texera_rights(true)';
+CREATE POLICY administrator ON notebook_migrate.texera_problem
+  USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
+COMMENT ON POLICY administrator ON notebook_migrate.texera_problem IS
+  'For the extension''s owner; in force after texera_rights(true)';
+CREATE POLICY administrator ON notebook_migrate.texera_backfill_progress
+  USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
+COMMENT ON POLICY administrator ON notebook_migrate.texera_backfill_progress IS
+  'For the extension''s owner; in force after texera_rights(true)';
+
 CREATE FUNCTION notebook_migrate.attach(kind text, target regclass, key_column name, content_column name)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp

@@ -92,6 +92,8 @@ SELECT * FROM texera_import_mapping(190002, '{"F-operator-c": ["cell-1"]}');
 SELECT * FROM texera_import_mapping(190002, '"{\"cell_to_operator\": {\"cell-1\": [\"F-operator-c\"]}}"');
 SELECT * FROM texera_import_mapping(190002, '{"operator_to_cell": [], "cell_to_operator": {"cell-1": "x", "nothing": [1, null]}}');
 SELECT * FROM texera_import_mapping(190002, '{"mapping": {"links": [{"cell": "cell-1", "operator": "F-operator-c"}, {}]}}', 190006, 190001);
+SELECT * FROM texera_import_mapping(190002, '{}', NULL, 190009);
+\echo :SQLSTATE
 SELECT * FROM texera_import_mapping(190001, '{}');
 \echo :SQLSTATE
 

@@ -97,6 +97,7 @@ SELECT notebook_migrate.workflow_at(190002);
 SELECT notebook_migrate.texera_mapping(190001) IS NOT NULL AS read;
 SELECT notebook_migrate.texera_mapping(190002);
 \echo :SQLSTATE
+SELECT count(*) FROM notebook_migrate.texera_problem;
 -- READ is not WRITE.
 SELECT notebook_migrate.workflow_commit(190001, '{"operators": []}');
 \echo :SQLSTATE

@@ -366,7 +366,7 @@ note_removed(NbmCommit *commit, const NbmLayout *layout)
 
 /*
  * Makes a layout the first version of a document whose head is there, though
- * its versions were taken out.  The head is at version 1 then.
+ * its versions were taken out.  The caller writes the head.
  */
 static int32
 commit_first_again(NbmCommit *commit, NbmLayout *layout)
@@ -382,10 +382,6 @@ commit_first_again(NbmCommit *commit, NbmLayout *layout)
 	version.layout = layout;
 	version.counts[0] = layout->nitems;
 	nbm_store_add_version(&commit->store, NULL, &version);
-	commit->head.version = 1;
-	commit->head.next_key = commit->next_key;
-	commit->head.updated_at = commit->at;
-	nbm_store_advance(&commit->store, &commit->head);
 	return 1;
 }
 
@@ -417,6 +413,7 @@ nbm_commit_layout(NbmCommit *commit, NbmLayout *layout)
 	version.version = commit->head.version + 1;
 	version.next_key = commit->next_key;
 	version.created_at = commit->at;
+	version.keeps_head = commit->keeps_head;
 	version.author = commit->author;
 	version.message = commit->message;
 	version.layout = layout;

@@ -17,6 +17,7 @@ typedef struct NbmCommit
 	int32		next_key;
 	const char *author;			/* NULL: who is writing */
 	const char *message;		/* NULL: none */
+	bool		keeps_head;		/* the caller writes the head, later */
 	bool		is_forced;		/* make a version even of equal content */
 	bool		is_first;		/* make version 1; the parent is where items get
 								 * their keys from */

@@ -97,6 +97,7 @@ nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
 	prepend->store = *store;
 	prepend->context = context;
 	nbm_store_lock(store, &prepend->head);
+	prepend->now = prepend->head;
 	nbm_store_each_version(store, keep_version, prepend);
 	foreach(cell, prepend->kept)
 	{
@@ -116,19 +117,38 @@ nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
 	MemoryContextSwitchTo(context);
 }
 
-/* Begins the first version; its items get their keys from the first kept one. */
+/*
+ * Begins the next version: on the one before or, for the first, with the first
+ * kept one, from which its items get their keys.
+ */
 static void
-begin_first(const NbmPrepend *prepend, NbmCommit *commit, TimestampTz at)
+begin_version(const NbmPrepend *prepend, NbmCommit *commit, TimestampTz at)
 {
 	memset(commit, 0, sizeof(*commit));
 	commit->store = prepend->store;
-	commit->head = prepend->head;
-	commit->next_key = prepend->head.next_key;
-	commit->at = at;
+	commit->head = prepend->now;
+	commit->next_key = prepend->now.next_key;
 	commit->has_parent = true;
-	commit->is_first = true;
-	read_kept(linitial(prepend->kept), &commit->parent.layout);
-	nbm_layout_digest(&commit->parent.layout, commit->parent.digest);
+	commit->keeps_head = true;
+	if (prepend->made == 0)
+	{
+		commit->at = Min(at, prepend->head.updated_at);
+		commit->is_first = true;
+		read_kept(linitial(prepend->kept), &commit->parent.layout);
+		nbm_layout_digest(&commit->parent.layout, commit->parent.digest);
+		return;
+	}
+	commit->at = Max(at, prepend->now.updated_at);
+	nbm_store_version(&prepend->store, prepend->now.version, &commit->parent);
+}
+
+/* Notes what the head is after a version. */
+static void
+end_version(NbmPrepend *prepend, const NbmCommit *commit, int32 version)
+{
+	prepend->now.version = version;
+	prepend->now.next_key = commit->next_key;
+	prepend->now.updated_at = commit->at;
 }
 
 /*
@@ -143,14 +163,9 @@ nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
 	NbmCommit	commit;
 
 	CHECK_FOR_INTERRUPTS();
-	if (prepend->made == 0)
-		begin_first(prepend, &commit, Min(at, prepend->head.updated_at));
-	else
-	{
-		nbm_commit_begin(&commit, &prepend->store, NULL, NULL);
-		commit.at = Max(at, commit.head.updated_at);
-	}
+	begin_version(prepend, &commit, at);
 	prepend->made = nbm_commit_document(&commit, state, NULL);
+	end_version(prepend, &commit, prepend->made);
 	nbm_store_end(level);
 	return prepend->made;
 }
@@ -167,10 +182,10 @@ put_back(NbmPrepend *prepend, const KeptVersion *kept)
 
 	CHECK_FOR_INTERRUPTS();
 	read_kept(kept, &layout);
-	nbm_commit_begin(&commit, &prepend->store, NULL, kept->words.message);
+	begin_version(prepend, &commit, kept->words.created_at);
 	index = nbm_layout_index(&commit.parent.layout, &max_key);
 	commit.author = kept->words.author;
-	commit.at = Max(kept->words.created_at, commit.head.updated_at);
+	commit.message = kept->words.message;
 	commit.is_forced = true;
 	for (int i = 0; i < layout.nitems; i++)
 	{
@@ -180,7 +195,7 @@ put_back(NbmPrepend *prepend, const KeptVersion *kept)
 		item->since = before < 0 ? commit.head.version + 1 :
 			commit.parent.layout.items[before].since;
 	}
-	(void) nbm_commit_layout(&commit, &layout);
+	end_version(prepend, &commit, nbm_commit_layout(&commit, &layout));
 	nbm_store_end(level);
 }
 
@@ -196,6 +211,7 @@ nbm_prepend_finish(NbmPrepend *prepend)
 	Assert(prepend->made > 0);
 	foreach(cell, prepend->kept)
 		put_back(prepend, lfirst(cell));
+	nbm_store_advance(&prepend->store, &prepend->now);
 	nbm_store_drop_removed(&prepend->store, 0);
 	nbm_store_shift_mappings(&prepend->store, prepend->made);
 	return prepend->made;

@@ -145,13 +145,17 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	workflow_id = PG_GETARG_INT64(0);
 	nbm_texera_require(attachments, workflow_id, true);
-	notebook_id = PG_ARGISNULL(3) ? notebook_of(attachments, workflow_id) :
-		PG_GETARG_INT64(3);
-	if (notebook_id < 0)
+	/* another workflow's notebook is not for this caller to join with */
+	notebook_id = notebook_of(attachments, workflow_id);
+	if (notebook_id < 0 ||
+		(!PG_ARGISNULL(3) && PG_GETARG_INT64(3) != notebook_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA),
+				 PG_ARGISNULL(3) ?
 				 errmsg("workflow " INT64_FORMAT " has no notebook",
-						workflow_id)));
+						workflow_id) :
+				 errmsg("workflow " INT64_FORMAT " has no notebook " INT64_FORMAT,
+						workflow_id, PG_GETARG_INT64(3))));
 	level = nbm_owner_begin(nbm_function_owner(fcinfo), &before);
 	mapping_id = nbm_take_mapping(notebook_id, workflow_id,
 								  PG_ARGISNULL(2) ? NULL : &vid,
@@ -312,7 +316,8 @@ nbm_texera_rights(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {
 		"workflow_head", "workflow_version", "workflow_part",
 		"workflow_removed", "notebook_head", "notebook_version",
-		"notebook_part", "notebook_removed", "mapping", "texera_version"
+		"notebook_part", "notebook_removed", "mapping", "texera_version",
+		"texera_vid", "texera_problem", "texera_backfill_progress"
 	};
 	NbmIdentity before;
 	int			level;

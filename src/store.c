@@ -894,7 +894,7 @@ nbm_store_add_version(const NbmStore *store, const NbmVersion *parent,
 	values[16] = PointerGetDatum(layout);
 	values[17] = Int64GetDatum(seal_of(Q_ADD_VERSION, values, nulls));
 	run(store, Q_ADD_VERSION, values, nulls);
-	if (parent != NULL)
+	if (parent != NULL && !version->keeps_head)
 	{
 		values[2] = Int32GetDatum(version->next_key);
 		run(store, Q_ADVANCE, values, NULL);

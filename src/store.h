@@ -56,6 +56,7 @@ typedef struct NbmNewVersion
 	int32		version;
 	int32		next_key;
 	TimestampTz created_at;
+	bool		keeps_head;		/* the caller writes the head, later */
 	const char *author;			/* NULL: who is writing */
 	const char *message;		/* NULL: none */
 	uint8		digest[NBM_DIGEST_LEN];
