@@ -4,9 +4,9 @@
 EXTENSION    = notebook_migrate
 MODULE_big   = notebook_migrate
 EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
-OBJS        := $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS        := $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 DATA        := $(sort $(wildcard migrations/$(EXTENSION)--*.sql))
-PG_CPPFLAGS  = -Isrc -DNBM_VERSION=\"$(EXTVERSION)\"
+PG_CPPFLAGS  = $(addprefix -I,$(sort $(dir $(wildcard src/*/*.h)))) -DNBM_VERSION=\"$(EXTVERSION)\"
 SHLIB_LINK   = -Wl,--version-script=exports.map -lcjson
 
 # The file named "setup" creates the extension for all that follow.
@@ -30,7 +30,7 @@ all install installcheck clean:
 	  "install postgresql-server-dev-15, or set PG_CONFIG" >&2; exit 1
 endif
 
-$(OBJS): $(wildcard src/*.h) $(EXTENSION).control
+$(OBJS): $(wildcard src/*/*.h) $(EXTENSION).control
 
 .PHONY: help demo test bench accuracy format typedefs dist
 
@@ -65,7 +65,7 @@ INDENT = pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 \
 
 format: SHELL = /bin/bash
 format:
-	@for f in src/*.[ch]; do \
+	@for f in src/*/*.[ch]; do \
 	  new=$$($(INDENT) <"$$f") || \
 	    { echo "$$f:"; echo "$$new" | grep INDENT; status=1; continue; }; \
 	  new=$$(echo "$$new" | sed -E 's/^([A-Za-z_]\S*)[ \t]+\*$$/\1 */'); \
@@ -78,7 +78,7 @@ typedefs: SHELL = /bin/bash
 typedefs: $(OBJS)
 	@objdump --dwarf=info $(OBJS) | grep -A3 DW_TAG_typedef | \
 	  sed -n 's/.*DW_AT_name .*: //p' | cat - <(echo bool) | LC_ALL=C sort -u | \
-	  grep -Fxf <(grep -ohw '[A-Za-z_][A-Za-z_0-9]*' src/*.[ch] | sort -u) | \
+	  grep -Fxf <(grep -ohw '[A-Za-z_][A-Za-z_0-9]*' src/*/*.[ch] | sort -u) | \
 	  grep -vxE 'ANY|FD_SET|U|abs|allocfunc|boolean|date|digit|ilist|interval|iterator|other|pointer|printfunc|reference|string|timestamp|type|wrap' \
 	  >typedefs.list
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How well the matcher (src/match.h) tells which cell is which, and how fast.
+"""How well the matcher (src/match/match.h) tells which cell is which, and how fast.
 
     NBM_DATA=.../shared/data [NBM_HISTORIES=DIR:DIR] test/accuracy/accuracy.py
         [--wrong] [--seeds N] [--first-seed N] [what ...]
@@ -39,17 +39,18 @@ DATA = os.environ.get("NBM_DATA", os.path.join(HERE, "../../../shared/data"))
 # ---------------------------------------------------------------- the matcher
 
 # The files of src that make the matcher and nothing else.
-ROOMS = ["entries", "profile", "matcher", "candidates", "match_ids", "match_gaps", "match_neighbours",
-         "match_links", "match_anywhere", "match", "descent"]
+ROOMS = ["base/entries"] + ["match/" + name for name in (
+    "profile", "matcher", "candidates", "match_ids", "match_gaps", "match_neighbours", "match_links",
+    "match_anywhere", "match", "descent")]
 
 
 class Link(ctypes.Structure):
-    """NbmMatchLink of src/match.h."""
+    """NbmMatchLink of src/match/match.h."""
     _fields_ = [("neighbour", ctypes.c_int), ("anchor", ctypes.c_int32), ("label", ctypes.c_uint64)]
 
 
 class Item(ctypes.Structure):
-    """NbmMatchItem of src/match.h."""
+    """NbmMatchItem of src/match/match.h."""
     _fields_ = [("id", ctypes.c_char_p * 2), ("id_len", ctypes.c_int * 2),
                 ("core", ctypes.c_uint64), ("content", ctypes.c_uint64),
                 ("type", ctypes.c_uint32), ("text", ctypes.c_char_p),
@@ -57,7 +58,7 @@ class Item(ctypes.Structure):
 
 
 class Descent(ctypes.Structure):
-    """NbmDescent of src/descent.h."""
+    """NbmDescent of src/match/descent.h."""
     _fields_ = [("origin", ctypes.c_int), ("to", ctypes.c_int), ("is_merge", ctypes.c_bool)]
 
 
@@ -67,7 +68,7 @@ def build():
     target = os.path.join(tempfile.mkdtemp(prefix="nbm_accuracy"), "match.so")
     subprocess.check_call(
         [os.environ.get("CC", "gcc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-Wl,-Bsymbolic",
-         "-I" + include, "-I" + os.path.join(HERE, "../../src"),
+         "-I" + include, *("-I" + os.path.join(HERE, "../../src", room) for room in ("base", "match")),
          *(os.path.join(HERE, "../../src", name + ".c") for name in ROOMS),
          os.path.join(HERE, "pgstub.c"), "-o", target])
     lib = ctypes.CDLL(target)

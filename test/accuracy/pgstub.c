@@ -117,6 +117,12 @@ repalloc(void *pointer, Size size)
 	return result;
 }
 
+void *
+repalloc_huge(void *pointer, Size size)
+{
+	return repalloc(pointer, size);
+}
+
 /* The one context. */
 MemoryContext
 AllocSetContextCreateInternal(MemoryContext parent, const char *name,
@@ -136,4 +142,10 @@ MemoryContextDelete(MemoryContext context)
 		if (piece->context == context)
 			pfree(piece + 1);
 	}
+}
+
+void *
+palloc_extended(Size size, int flags)
+{
+	return palloc0(size);
 }

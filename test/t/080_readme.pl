@@ -35,7 +35,7 @@ my $screen = join("\n", (split /\n/, $readme)[ 0 .. 39 ]);
 like($screen, qr/^```sql\n.*?^\(\d+ rows?\)\n```$/ms,
 	'README.md has a result by line 40');
 
-foreach my $file ('README.md', 'CHANGELOG.md', glob('docs/*.md'))
+foreach my $file ('README.md', 'CHANGELOG.md', 'src/README.md', glob('docs/*.md'))
 {
 	my ($folder) = $file =~ m{^(.*/)?};
 	my @missing = grep { !-e(($folder // '') . $_) }
