@@ -545,3 +545,30 @@ nbm_value_to_jsonb(const JsonbValue *value)
 								  value->val.binary.len);
 	return JsonbValueToJsonb(unconstify(JsonbValue *, value));
 }
+
+/* Goes on to the next member of either object; false where there is none. */
+bool
+nbm_both_next(NbmBoth *both)
+{
+	int			na = both->a == NULL ? 0 : JsonContainerSize(both->a);
+	int			nb = both->b == NULL ? 0 : JsonContainerSize(both->b);
+	NbmText		ka;
+	NbmText		kb;
+	int			order;
+
+	both->in_a = both->next_a < na;
+	both->in_b = both->next_b < nb;
+	if (both->in_a)
+		nbm_member(both->a, both->next_a, &ka, &both->va);
+	if (both->in_b)
+		nbm_member(both->b, both->next_b, &kb, &both->vb);
+	if (!both->in_a && !both->in_b)
+		return false;
+	order = !both->in_a ? 1 : !both->in_b ? -1 : nbm_key_cmp(ka, kb);
+	both->in_a = order <= 0;
+	both->in_b = order >= 0;
+	both->next_a += both->in_a;
+	both->next_b += both->in_b;
+	both->key = both->in_a ? ka : kb;
+	return true;
+}

@@ -72,6 +72,24 @@ extern void nbm_set_string(JsonbValue *value, NbmText text);
 extern void nbm_set_jsonb(JsonbValue *value, Jsonb *jb);
 extern void nbm_set_integer(JsonbValue *value, int64 number);
 
+/*
+ * Two objects walked side by side, in key order.  Zero all but a and b, either
+ * of which may be NULL, and call nbm_both_next().
+ */
+typedef struct NbmBoth
+{
+	JsonbContainer *a;
+	JsonbContainer *b;
+	int			next_a;
+	int			next_b;
+	NbmText		key;			/* of the member at hand */
+	bool		in_a;
+	bool		in_b;
+	JsonbValue	va;				/* set where it is in a */
+	JsonbValue	vb;
+} NbmBoth;
+
+extern bool nbm_both_next(NbmBoth *both);
 extern void nbm_element(JsonbContainer *array, int index, JsonbValue *value);
 extern void nbm_member(JsonbContainer *object, int index, NbmText *key,
 					   JsonbValue *value);

@@ -95,35 +95,18 @@ static void
 diff_objects(JsonbContainer *a, JsonbContainer *b, const char *prefix,
 			 const char *const *whole, NbmWords *names)
 {
-	int			na = JsonContainerSize(a);
-	int			nb = JsonContainerSize(b);
-	int			i = 0;
-	int			j = 0;
+	NbmBoth		both = {a, b};
 
-	while (i < na || j < nb)
+	while (nbm_both_next(&both))
 	{
-		NbmText		ka;
-		NbmText		kb;
-		JsonbValue	va;
-		JsonbValue	vb;
-		int			order;
-
 		CHECK_FOR_INTERRUPTS();
-		if (i < na)
-			nbm_member(a, i, &ka, &va);
-		if (j < nb)
-			nbm_member(b, j, &kb, &vb);
-		order = i >= na ? 1 : j >= nb ? -1 : nbm_key_cmp(ka, kb);
-		i += order <= 0;
-		j += order >= 0;
-		if (order != 0 || is_whole(ka, whole))
-		{
-			if (order != 0 || !nbm_value_eq(&va, &vb))
-				nbm_words_add(names,
-							  nbm_path_member(prefix, order <= 0 ? ka : kb));
-		}
-		else if (!nbm_value_eq(&va, &vb))
-			diff_values(&va, &vb, nbm_path_member(prefix, ka), names);
+		if (both.in_a && both.in_b && nbm_value_eq(&both.va, &both.vb))
+			continue;
+		if (both.in_a && both.in_b && !is_whole(both.key, whole))
+			diff_values(&both.va, &both.vb, nbm_path_member(prefix, both.key),
+						names);
+		else
+			nbm_words_add(names, nbm_path_member(prefix, both.key));
 	}
 }
 

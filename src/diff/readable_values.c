@@ -185,32 +185,16 @@ static void
 compare_objects(NbmRemarks *remarks, StringInfo path, JsonbContainer *a,
 				JsonbContainer *b, bool (*skip) (NbmText key))
 {
-	int			na = a == NULL ? 0 : JsonContainerSize(a);
-	int			nb = b == NULL ? 0 : JsonContainerSize(b);
+	NbmBoth		both = {a, b};
 	int			len = path->len;
-	int			i = 0;
-	int			j = 0;
 
-	while (i < na || j < nb)
+	while (nbm_both_next(&both))
 	{
-		NbmText		ka;
-		NbmText		kb;
-		JsonbValue	va;
-		JsonbValue	vb;
-		int			order;
-
-		if (i < na)
-			nbm_member(a, i, &ka, &va);
-		if (j < nb)
-			nbm_member(b, j, &kb, &vb);
-		order = i >= na ? 1 : j >= nb ? -1 : nbm_key_cmp(ka, kb);
-		i += order <= 0;
-		j += order >= 0;
-		if (skip != NULL && skip(order <= 0 ? ka : kb))
+		if (skip != NULL && skip(both.key))
 			continue;
-		add_member(path, order <= 0 ? ka : kb);
-		compare_values(remarks, path, order <= 0 ? &va : NULL,
-					   order >= 0 ? &vb : NULL);
+		add_member(path, both.key);
+		compare_values(remarks, path, both.in_a ? &both.va : NULL,
+					   both.in_b ? &both.vb : NULL);
 		shorten(path, len);
 	}
 }

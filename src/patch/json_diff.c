@@ -265,37 +265,22 @@ is_too_much(const Diff *d, const Mark *mark)
 static bool
 diff_objects(Diff *d, JsonbContainer *a, JsonbContainer *b, const Mark *mark)
 {
-	int			na = JsonContainerSize(a);
-	int			nb = JsonContainerSize(b);
-	int			i = 0;
-	int			j = 0;
+	NbmBoth		both = {a, b};
 
-	while (i < na || j < nb)
+	while (nbm_both_next(&both))
 	{
-		NbmText		ka;
-		NbmText		kb;
-		JsonbValue	va;
-		JsonbValue	vb;
-		int			order;
 		int			up;
 
 		CHECK_FOR_INTERRUPTS();
-		if (i < na)
-			nbm_member(a, i, &ka, &va);
-		if (j < nb)
-			nbm_member(b, j, &kb, &vb);
-		order = i >= na ? 1 : j >= nb ? -1 : nbm_key_cmp(ka, kb);
-		i += order <= 0;
-		j += order >= 0;
-		if (order == 0 && nbm_value_eq(&va, &vb))
+		if (both.in_a && both.in_b && nbm_value_eq(&both.va, &both.vb))
 			continue;
-		up = enter_member(d, order <= 0 ? ka : kb);
-		if (order < 0)
+		up = enter_member(d, both.key);
+		if (!both.in_b)
 			emit(d, "remove", NULL);
-		else if (order > 0)
-			emit(d, "add", &vb);
+		else if (!both.in_a)
+			emit(d, "add", &both.vb);
 		else
-			diff_values(d, &va, &vb);
+			diff_values(d, &both.va, &both.vb);
 		leave(d, up);
 		if (is_too_much(d, mark))
 			return false;
