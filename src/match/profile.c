@@ -258,7 +258,7 @@ int
 nbm_profile_share(const NbmProfile *part, const NbmProfile *whole)
 {
 	uint32		limit = whole->cut ? whole->grams[whole->ngrams - 1] :
-		PG_UINT32_MAX;
+	PG_UINT32_MAX;
 	int			compared = 0;
 	int			common = 0;
 

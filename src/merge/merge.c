@@ -240,7 +240,7 @@ typedef struct Changed
 {
 	uint64		hash;			/* of its value */
 	int			index;
-}			Changed;
+} Changed;
 
 /* qsort comparator, by hash. */
 static int

@@ -49,6 +49,7 @@ static const struct
 	int			nargs;
 	Oid			types[7];
 }			statements[STATEMENTS] =
+
 {
 	[S_LOCK] = {
 		"LOCK TABLE notebook_migrate.attachment IN SHARE ROW EXCLUSIVE MODE",

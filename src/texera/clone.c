@@ -78,7 +78,7 @@ pair_operators(NbmSide *from, NbmSide *to)
 void
 nbm_answer_for_duplicate(NbmAnswer *answer, int64 workflow_id)
 {
-	NbmSide	   *from = &answer->operators;
+	NbmSide    *from = &answer->operators;
 	NbmSide		to = {{&nbm_workflow, workflow_id, true}};
 	int		   *partner;
 

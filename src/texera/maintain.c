@@ -78,13 +78,13 @@ write_rows(const NbmAttachment *mappings, int64 notebook_id,
 	char	   *query;
 
 	query = psprintf("UPDATE %s SET %s = $1::text::%s WHERE %s = $2%s"
-					" AND %s::jsonb IS DISTINCT FROM $1",
-					nbm_table_name(mappings->target), column,
-					format_type_be(get_atttype(mappings->target,
-											   get_attnum(mappings->target,
-														  mappings->content_column))),
-					quote_identifier(mappings->key_column),
-					has_nid ? " AND nid = $3" : "", column);
+					 " AND %s::jsonb IS DISTINCT FROM $1",
+					 nbm_table_name(mappings->target), column,
+					 format_type_be(get_atttype(mappings->target,
+												get_attnum(mappings->target,
+														   mappings->content_column))),
+					 quote_identifier(mappings->key_column),
+					 has_nid ? " AND nid = $3" : "", column);
 	maintaining = true;
 	PG_TRY();
 	{

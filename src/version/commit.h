@@ -19,8 +19,8 @@ typedef struct NbmCommit
 	const char *message;		/* NULL: none */
 	bool		keeps_head;		/* the caller writes the head, later */
 	bool		is_forced;		/* make a version even of equal content */
-	bool		is_first;		/* make version 1; the parent is where items get
-								 * their keys from */
+	bool		is_first;		/* make version 1; the parent is where items
+								 * get their keys from */
 	TimestampTz at;				/* when the version was made */
 	uint8		digest[NBM_DIGEST_LEN]; /* of the version made */
 } NbmCommit;

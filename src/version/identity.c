@@ -139,7 +139,7 @@ describe_links(const NbmCandidates *side, NbmMatchItem *items)
 {
 	int			first = side->items[0].item - side->layout->items;
 	int			count;
-	NbmWorkflowLink    *links = nbm_read_links(side->document, side->layout, &count);
+	NbmWorkflowLink *links = nbm_read_links(side->document, side->layout, &count);
 	NbmMatchLink **room = palloc0_array(NbmMatchLink *, side->nitems);
 	int		   *degree = palloc0_array(int, side->nitems);
 

@@ -20,9 +20,9 @@ typedef struct NbmPrepend
 	NbmStore	store;
 	MemoryContext context;		/* of what was taken out */
 	NbmHead		head;			/* as it was */
-	NbmHead		now;			/* as it will be; written once, at the end, since
-								 * nobody clears a row's many old states away before
-								 * the transaction ends */
+	NbmHead		now;			/* as it will be; written once, at the end,
+								 * since nobody clears a row's many old states
+								 * away before the transaction ends */
 	List	   *kept;			/* of KeptVersion, oldest first */
 	int32		made;			/* versions before them */
 } NbmPrepend;
