@@ -67,6 +67,14 @@ INSERT INTO texera_db.workflow_version (wid, content) VALUES (190003, '[]');
 UPDATE texera_db.workflow SET content = state(9) WHERE wid = 190003;
 SELECT version, vid = (SELECT max(vid) FROM texera_db.workflow_version) AS newest, exact FROM texera_version WHERE workflow_id = 190003 ORDER BY version DESC LIMIT 1;
 
+-- There and back: an oldest state that is equal to the present one is a state, too.
+DELETE FROM texera_problem;
+SELECT texera_detach(drop_data => true);
+SELECT chain('there and back', state(1), :'first', :'to1', :'to2');
+SELECT chain('nothing changed', state(1), :'first', '[]');
+SELECT texera_attach();
+CALL texera_backfill();
+SELECT name, version, exact, code, keys FROM public.history WHERE name IN ('there and back', 'nothing changed') ORDER BY name DESC, version;
 DELETE FROM texera_problem;
 SELECT texera_detach(drop_data => true);
 SELECT count(*) FROM texera_backfill_progress;

@@ -35,6 +35,8 @@ typedef struct Filling
 	NbmPrepend	prepend;
 	PastLabel  *labels;
 	int			nlabels;
+	bool		is_waiting;		/* is there an oldest state that waits? */
+	NbmPast		waiting;
 } Filling;
 
 /* Reads the first version and its label.  Fits NbmWork. */
@@ -67,17 +69,13 @@ is_base(const Filling *filling, const NbmPast *state)
 		memcmp(base, state->state, VARSIZE(base)) == 0;
 }
 
-/* Makes a version of one state.  Fits nbm_chain_each(). */
+/* Makes a version of one state. */
 static void
-add_state(const NbmPast *state, void *arg)
+make_version(Filling *filling, const NbmPast *state)
 {
-	Filling    *filling = arg;
 	PastLabel  *label = &filling->labels[filling->nlabels];
 	int32		version;
 
-	if (state->is_repeated ||
-		(filling->prepend.kept == NIL && is_base(filling, state)))
-		return;
 	if (filling->prepend.kept == NIL)
 	{
 		NbmStore	store = {&nbm_workflow, filling->past->workflow_id, false};
@@ -95,6 +93,35 @@ add_state(const NbmPast *state, void *arg)
 	label->vid = state->vid;
 	label->is_exact = state->is_exact;
 	filling->nlabels++;
+}
+
+/*
+ * Takes one state in.  Fits nbm_chain_each().  An oldest state that is equal to
+ * the first version is a past only if another one follows, and waits for that.
+ */
+static void
+add_state(const NbmPast *state, void *arg)
+{
+	Filling    *filling = arg;
+
+	if (state->is_repeated)
+		return;
+	if (filling->prepend.kept == NIL && !filling->is_waiting &&
+		is_base(filling, state))
+	{
+		filling->waiting = *state;
+		filling->waiting.state = MemoryContextAlloc(filling->context,
+													VARSIZE(state->state));
+		memcpy(filling->waiting.state, state->state, VARSIZE(state->state));
+		filling->is_waiting = true;
+		return;
+	}
+	if (filling->is_waiting)
+	{
+		filling->is_waiting = false;
+		make_version(filling, &filling->waiting);
+	}
+	make_version(filling, state);
 }
 
 /* Puts the states before the versions, and labels them.  Fits NbmWork. */
