@@ -99,7 +99,18 @@ nbm_parse_jsonb(text *string)
 											  CStringGetDatum(text_to_cstring(string))));
 }
 
-/* A column as jsonb, in the current context; raises 22004 for NULL. */
+/* Can a content be of a type? */
+static bool
+is_content_type(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == JSONOID ||
+		type == JSONBOID;
+}
+
+/*
+ * A column as jsonb, in the current context; raises 22004 for NULL, and 42804
+ * for a type that it was given since the table was attached.
+ */
 Jsonb *
 nbm_row_jsonb(const NbmRow *row, const char *column)
 {
@@ -107,6 +118,11 @@ nbm_row_jsonb(const NbmRow *row, const char *column)
 	bool		is_null;
 	Datum		datum = get_column(row, column, &number, &is_null);
 
+	if (!is_content_type(SPI_gettypeid(row->desc, number)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of the attached table is no text, json or jsonb",
+						column)));
 	if (is_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -153,8 +169,7 @@ nbm_check_column(TupleDesc desc, const char *table, const char *column,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("key column \"%s\" of table \"%s\" must be an integer",
 						column, table)));
-	if (!is_key && type != TEXTOID && type != VARCHAROID &&
-		type != JSONOID && type != JSONBOID)
+	if (!is_key && !is_content_type(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("content column \"%s\" of table \"%s\" must be text, json or jsonb",
