@@ -8,11 +8,14 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "attached_row.h"
 #include "compat.h"
@@ -149,6 +152,29 @@ nbm_row_same(const NbmRow *a, const NbmRow *b, const char *column)
 	if (a_null || b_null)
 		return a_null == b_null;
 	return datum_image_eq(va, vb, attribute->attbyval, attribute->attlen);
+}
+
+/*
+ * Locks a table of the application that is about to be read with the caller's
+ * rights.  Raises 42809 where it has become a view, and 42703 or 42804 where
+ * a column (the second may be NULL) is no integer: else code of the table's
+ * owner, such as a cast, would run with those rights.
+ */
+void
+nbm_check_readable(Oid target, const char *key, const char *other)
+{
+	Relation	relation = relation_open(target, AccessShareLock);
+	const char *name = RelationGetRelationName(relation);
+
+	if (relation->rd_rel->relkind != RELKIND_RELATION &&
+		relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is no table", name)));
+	nbm_check_column(RelationGetDescr(relation), name, key, true);
+	if (other != NULL)
+		nbm_check_column(RelationGetDescr(relation), name, other, true);
+	relation_close(relation, NoLock);
 }
 
 /* Raises 42703 or 42804 where a column cannot be a key, or a content. */
