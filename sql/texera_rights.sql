@@ -116,6 +116,15 @@ SELECT notebook_migrate.texera_attach('regress_tx_view');
 \echo :SQLSTATE
 DROP SCHEMA regress_tx_view CASCADE;
 
+-- Nor is a cast of his that says what a privilege is.
+CREATE TYPE texera_db.odd AS ENUM ('NONE', 'READ', 'WRITE');
+CREATE FUNCTION texera_db.odd(texera_db.odd) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'run by %', current_user; RETURN 'WRITE'; END $$;
+CREATE CAST (texera_db.odd AS text) WITH FUNCTION texera_db.odd(texera_db.odd);
+BEGIN;
+ALTER TABLE texera_db.workflow_user_access ALTER privilege DROP DEFAULT, ALTER privilege TYPE texera_db.odd USING 'READ'::texera_db.odd;
+SELECT notebook_migrate.texera_may('workflow', 190001, 'READ') AS read, notebook_migrate.texera_may('workflow', 190001, 'WRITE') AS write;
+ROLLBACK;
+
 -- The extension's owner attaches no table that he has no rights to, nor by a row of his.
 CREATE ROLE regress_tx_admin;
 CREATE DATABASE regress_tx_base OWNER regress_tx_admin;

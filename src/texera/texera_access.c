@@ -96,8 +96,10 @@ nbm_texera_may(List *attachments, const NbmKind *kind, int64 id, bool write)
 	nbm_check_readable(access, "wid", nbm_texera_uid != 0 ? "uid" : NULL);
 	if (is_notebook)
 		nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
+	/* as it is printed: a cast may be a function of the type's owner */
 	query = psprintf("SELECT FROM %s w JOIN %s a ON a.wid = w.wid%s"
-					 " WHERE %s = $1 AND a.privilege::text IN (%s)%s LIMIT 1",
+					 " WHERE %s = $1 AND pg_catalog.format('%%s', a.privilege)"
+					 " IN (%s)%s LIMIT 1",
 					 nbm_table_name(workflows->target), nbm_table_name(access),
 					 is_notebook ? psprintf(" JOIN %s n ON n.wid = w.wid",
 											nbm_table_name(notebooks->target)) : "",
