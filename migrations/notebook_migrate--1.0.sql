@@ -949,6 +949,10 @@ CREATE TRIGGER attachment_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON
   FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.attachment_guard();
 COMMENT ON TRIGGER attachment_guard ON notebook_migrate.attachment IS
   'The extension''s owner alone says which tables are attached';
+CREATE TRIGGER attachment_row BEFORE INSERT OR UPDATE ON notebook_migrate.attachment
+  FOR EACH ROW EXECUTE FUNCTION notebook_migrate.attachment_guard();
+COMMENT ON TRIGGER attachment_row ON notebook_migrate.attachment IS
+  'Nobody attaches a table that he could not put triggers on, or has it written that he could not write';
 
 CREATE FUNCTION notebook_migrate.attached_write() RETURNS trigger
 LANGUAGE c SET search_path = pg_catalog, pg_temp

@@ -85,6 +85,74 @@ SELECT key, sqlstate, message FROM notebook_migrate.texera_problem WHERE sqlstat
 SELECT version FROM notebook_migrate.workflow WHERE workflow_id = 190001;
 DROP TRIGGER who ON texera_db.workflow_notebook_mapping;
 
+-- What he puts off to the end of the transaction would run as whoever saves: it is not put off, and not done.
+CREATE FUNCTION texera_db.late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'late, by %', current_user; RETURN NEW; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON texera_db.workflow_notebook_mapping DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION texera_db.late();
+INSERT INTO texera_db.workflow_version (wid, content) VALUES (190001, '[]');
+UPDATE texera_db.workflow SET content = '{"operators": [{"operatorID": "operator-of-B"}]}' WHERE wid = 190001;
+INSERT INTO texera_db.workflow_version (wid, content) VALUES (190001, '[]');
+UPDATE texera_db.workflow SET content = '{"operators": [{"operatorID": "operator-of-A"}]}' WHERE wid = 190001;
+SELECT DISTINCT key, sqlstate, message FROM notebook_migrate.texera_problem WHERE message LIKE '%deferred%';
+DROP TRIGGER late ON texera_db.workflow_notebook_mapping;
+
+-- A column given another type is a problem, and nothing is read that is no text.
+CREATE TABLE texera_db.retyped (id int PRIMARY KEY, content text);
+SELECT notebook_migrate.attach('notebook', 'texera_db.retyped', 'id', 'content');
+ALTER TABLE texera_db.retyped ALTER content TYPE bigint USING 1;
+INSERT INTO texera_db.retyped VALUES (190900, 4096);
+ALTER TABLE texera_db.retyped ALTER content TYPE name;
+INSERT INTO texera_db.retyped VALUES (190901, '{"cells": []}');
+SELECT key, sqlstate, message FROM notebook_migrate.texera_problem WHERE "table" = 'texera_db.retyped' ORDER BY key;
+SELECT notebook_migrate.detach('texera_db.retyped');
+DROP TABLE texera_db.retyped;
+
+-- Code of the application's owner is not run by who attaches or asks: no views, no casts.
+CREATE SCHEMA regress_tx_view;
+CREATE FUNCTION regress_tx_view.trap() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'run by %', current_user; RETURN 1; END $$;
+CREATE TABLE regress_tx_view.workflow (wid int PRIMARY KEY, name text, content text);
+CREATE VIEW regress_tx_view.workflow_version AS SELECT wid, regress_tx_view.trap() AS vid, content FROM regress_tx_view.workflow;
+INSERT INTO regress_tx_view.workflow VALUES (190910, 'w', '{"operators": []}');
+SELECT notebook_migrate.texera_attach('regress_tx_view');
+\echo :SQLSTATE
+DROP SCHEMA regress_tx_view CASCADE;
+
+-- Nor is a cast of his that says what a privilege is.
+CREATE TYPE texera_db.odd AS ENUM ('NONE', 'READ', 'WRITE');
+CREATE FUNCTION texera_db.odd(texera_db.odd) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'run by %', current_user; RETURN 'WRITE'; END $$;
+CREATE CAST (texera_db.odd AS text) WITH FUNCTION texera_db.odd(texera_db.odd);
+BEGIN;
+ALTER TABLE texera_db.workflow_user_access ALTER privilege DROP DEFAULT, ALTER privilege TYPE texera_db.odd USING 'READ'::texera_db.odd;
+SELECT notebook_migrate.texera_may('workflow', 190001, 'READ') AS read, notebook_migrate.texera_may('workflow', 190001, 'WRITE') AS write;
+ROLLBACK;
+
+-- The extension's owner attaches no table that he has no rights to, nor by a row of his.
+CREATE ROLE regress_tx_admin;
+CREATE DATABASE regress_tx_base OWNER regress_tx_admin;
+\set before :DBNAME
+\c regress_tx_base
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+CREATE TABLE public.secret (id int PRIMARY KEY, content text);
+SET ROLE regress_tx_admin;
+CREATE EXTENSION notebook_migrate;
+SELECT notebook_migrate.attach('workflow', 'public.secret', 'id', 'content');
+\echo :SQLSTATE
+INSERT INTO notebook_migrate.attachment VALUES ('public.secret', 'texera mapping', 'workflow', 'id', 'content', 'public', true);
+\echo :SQLSTATE
+INSERT INTO notebook_migrate.attachment VALUES ('pg_catalog.pg_authid', 'texera mapping', 'workflow', 'oid', 'rolpassword', 'pg_catalog', true);
+\echo :SQLSTATE
+RESET ROLE;
+GRANT TRIGGER ON public.secret TO regress_tx_admin;
+SET ROLE regress_tx_admin;
+INSERT INTO notebook_migrate.attachment VALUES ('public.secret', 'texera mapping', 'workflow', 'id', 'content', 'public', true);
+\echo :SQLSTATE
+RESET ROLE;
+\c :before
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+DROP DATABASE regress_tx_base;
+DROP ROLE regress_tx_admin;
+
 -- Row-level security by workflow_user_access.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA notebook_migrate TO regress_tx_reader;
 SELECT notebook_migrate.texera_rights(true);

@@ -79,7 +79,9 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 	Oid			owner = nbm_function_owner(fcinfo);
 	const char *schema;
 	Oid			namespace;
+	NbmAttachment attachments[lengthof(texera_tables)];
 	int			taken = -1;
+	int			count = 0;
 
 	nbm_require_arg(fcinfo, 0, "schema");
 	nbm_require_arg(fcinfo, 1, "maintain_mapping");
@@ -91,25 +93,31 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 	for (int i = 0; i < lengthof(texera_tables); i++)
 	{
 		const TexeraTable *table = &texera_tables[i];
-		NbmAttachment attachment = {
-			get_relname_relid(table->name, namespace), table->role,
-			table->kind, table->key_column, table->content_column, schema,
-			PG_GETARG_BOOL(1)
-		};
+		NbmAttachment *attachment = &attachments[count];
+		Oid			target = get_relname_relid(table->name, namespace);
 
 		if ((int) table->role == taken)
 			continue;
-		if (!OidIsValid(attachment.target) && i < 2)
+		if (!OidIsValid(target) && i < 2)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
 					 errmsg("schema \"%s\" has no table \"%s\"", schema,
 							table->name),
 					 errhint("Name the schema that Texera's tables are in.")));
-		if (!OidIsValid(attachment.target))
+		if (!OidIsValid(target))
 			continue;
-		nbm_attach_table(&attachment, owner);
+		*attachment = (NbmAttachment)
+		{
+			target, table->role, table->kind, table->key_column,
+				table->content_column, schema, PG_GETARG_BOOL(1)
+		};
+		nbm_attach_check(attachment);
 		taken = table->role;
+		count++;
 	}
+	/* one is read along with another: not before all are checked, and locked */
+	for (int i = 0; i < count; i++)
+		nbm_attach_table(&attachments[i], owner);
 	if (PG_GETARG_BOOL(1))
 		maintain_all(schema, owner);
 	SPI_finish();
@@ -126,6 +134,7 @@ drop_documents(const NbmAttachment *attachment, Oid owner)
 	if (attachment->role != NBM_ROLE_WORKFLOW &&
 		attachment->role != NBM_ROLE_NOTEBOOK)
 		return;
+	nbm_check_readable(attachment->target, attachment->key_column, NULL);
 	if (SPI_execute(psprintf("SELECT t.%s FROM %s t",
 							 quote_identifier(attachment->key_column),
 							 nbm_table_name(attachment->target)),
@@ -246,9 +255,30 @@ nbm_detach(PG_FUNCTION_ARGS)
 
 PG_FUNCTION_INFO_V1(nbm_attachment_guard);
 
+/* Checks a row of the table attachment: see nbm_attachment_allow(). */
+static void
+check_attachment(const TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	bool		is_null;
+	Oid			target;
+	bool		maintain;
+
+	target = DatumGetObjectId(SPI_getbinval(row, desc, SPI_fnumber(desc, "target"),
+											&is_null));
+	maintain = DatumGetBool(SPI_getbinval(row, desc,
+										  SPI_fnumber(desc, "maintain_mapping"),
+										  &is_null));
+	if (get_rel_name(target) != NULL)
+		nbm_attachment_allow(target, maintain);
+}
+
 /*
- * The BEFORE trigger of the table attachment: who has rights to all tables of
- * the extension still does not say which tables write to the store.
+ * The BEFORE triggers of the table attachment: who has rights to all tables of
+ * the extension still does not say which tables write to the store; and who
+ * says it, not of tables that he has no rights to.
  */
 Datum
 nbm_attachment_guard(PG_FUNCTION_ARGS)
@@ -260,11 +290,15 @@ nbm_attachment_guard(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("attachment_guard() must be called as a trigger")));
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
 		strcmp(RelationGetRelationName(trigger->tg_relation), "attachment") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("attachment_guard() is for the table attachment only")));
 	nbm_require_administrator();
-	return PointerGetDatum(NULL);
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		return PointerGetDatum(NULL);
+	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		check_attachment(trigger);
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+						   trigger->tg_newtuple : trigger->tg_trigtuple);
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -39,8 +40,11 @@ typedef struct Backfill
 	NbmTexeraPast past;
 	NbmAttachment workflows;
 	NbmAttachment mappings;		/* target 0: there are none */
+	const char *present;		/* names, as they are quoted */
+	const char *mapped;
 	SPIPlanPtr	read_present;
 	SPIPlanPtr	read_mappings;
+	Oid			vtable;			/* Texera's workflow_version */
 	Portal		portal;
 	MemoryContext scratch;		/* of one workflow */
 	List	   *batch;			/* ids of the batch, of context */
@@ -70,15 +74,56 @@ tell(Backfill *work)
 	work->told = GetCurrentTimestamp();
 }
 
-/* Pins the search path until end_piece(). */
+/*
+ * Raises 42804 unless casts of a column are the server's own, 42703 where
+ * there is none.
+ */
+static void
+check_type(Oid table, const char *column, bool is_content)
+{
+	Oid			type = get_atttype(table, get_attnum(table, column));
+
+	if (is_content ? type != TEXTOID && type != VARCHAROID && type != JSONOID &&
+		type != JSONBOID : type >= FirstNormalObjectId)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table %s has a type that is not read",
+						column, nbm_table_name(table))));
+}
+
+/*
+ * Locks the tables until the next commit, so that what was prepared reads
+ * what it was prepared for, whatever their owners make of them between.
+ */
+static void
+lock_tables(const Backfill *work)
+{
+	nbm_check_readable(work->workflows.target, "wid", NULL);
+	nbm_check_readable(work->vtable, "wid", "vid");
+	check_type(work->vtable, "content", true);
+	check_type(work->vtable, "creation_time", false);
+	if (OidIsValid(work->mappings.target))
+		nbm_check_readable(work->mappings.target, "wid", NULL);
+	if (strcmp(work->past.table, nbm_table_name(work->vtable)) != 0 ||
+		strcmp(work->present, nbm_table_name(work->workflows.target)) != 0 ||
+		(work->mapped != NULL &&
+		 strcmp(work->mapped, nbm_table_name(work->mappings.target)) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a table of Texera was renamed meanwhile")));
+}
+
+/* Pins the search path until end_piece(), and the tables, if they are open. */
 static int
-begin_piece(void)
+begin_piece(const Backfill *work)
 {
 	int			level = NewGUCNestLevel();
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+	if (work->read_present != NULL)
+		lock_tables(work);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	return level;
 }
@@ -109,7 +154,6 @@ prepare(const char *query)
 static void
 open_tables(Backfill *work, List *attachments)
 {
-	Oid			versions = InvalidOid;
 	ListCell   *cell;
 
 	foreach(cell, attachments)
@@ -119,24 +163,28 @@ open_tables(Backfill *work, List *attachments)
 		if (strcmp(attachment->schema, work->workflows.schema) != 0)
 			continue;
 		if (attachment->role == NBM_ROLE_VID)
-			versions = attachment->target;
+			work->vtable = attachment->target;
 		if (attachment->role == NBM_ROLE_MAPPING)
 			work->mappings = *attachment;
 	}
 	work->past.schema = work->workflows.schema;
-	work->past.table = nbm_table_name(versions);
+	work->past.table = nbm_table_name(work->vtable);
+	work->present = nbm_table_name(work->workflows.target);
+	if (OidIsValid(work->mappings.target))
+		work->mapped = nbm_table_name(work->mappings.target);
+	lock_tables(work);
 	work->past.read_row =
 		prepare(psprintf("SELECT content::text::jsonb, %s FROM %s WHERE vid = $1",
-						 get_attnum(versions, "creation_time") > 0 ?
+						 get_attnum(work->vtable, "creation_time") > 0 ?
 						 "creation_time::timestamptz" : "NULL::timestamptz",
 						 work->past.table));
 	work->read_present =
 		prepare(psprintf("SELECT * FROM %s WHERE wid = $1",
-						 nbm_table_name(work->workflows.target)));
-	if (OidIsValid(work->mappings.target))
+						 work->present));
+	if (work->mapped != NULL)
 		work->read_mappings =
 			prepare(psprintf("SELECT * FROM %s WHERE wid = $1",
-							 nbm_table_name(work->mappings.target)));
+							 work->mapped));
 }
 
 /* Opens the list of workflows that are to be done, each with its rows. */
@@ -278,7 +326,7 @@ end_batch(Backfill *work)
 	int			level;
 
 	SPI_commit();
-	level = begin_piece();
+	level = begin_piece(work);
 	foreach(cell, work->batch)
 	{
 		MemoryContext outer = MemoryContextSwitchTo(work->scratch);
@@ -303,7 +351,7 @@ static void
 do_schema(Backfill *work, List *attachments, const int64 *wid)
 {
 	bool		is_more = true;
-	int			level = begin_piece();
+	int			level = begin_piece(work);
 
 	open_tables(work, attachments);
 	open_list(work, wid);
@@ -311,7 +359,7 @@ do_schema(Backfill *work, List *attachments, const int64 *wid)
 	work->started = work->told = work->batch_started = GetCurrentTimestamp();
 	while (is_more)
 	{
-		level = begin_piece();
+		level = begin_piece(work);
 		while ((is_more = do_next(work)) &&
 			   !TimestampDifferenceExceeds(work->batch_started,
 										   GetCurrentTimestamp(), BATCH_MS))

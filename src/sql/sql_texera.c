@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "args.h"
+#include "attached_row.h"
 #include "clone.h"
 #include "guard.h"
 #include "maintain.h"
@@ -98,8 +99,10 @@ notebook_of(List *attachments, int64 workflow_id)
 	NbmAttachment *notebooks = nbm_texera_table(attachments, NBM_ROLE_NOTEBOOK);
 	int64		notebook_id;
 
-	if (notebooks == NULL ||
-		!ask_number(psprintf("SELECT max(%s)::int8 FROM %s WHERE wid = $1",
+	if (notebooks == NULL)
+		return -1;
+	nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
+	if (!ask_number(psprintf("SELECT max(%s)::int8 FROM %s WHERE wid = $1",
 							 quote_identifier(notebooks->key_column),
 							 nbm_table_name(notebooks->target)),
 					workflow_id, SPI_OK_SELECT, &notebook_id))
@@ -252,6 +255,8 @@ nbm_texera_clone(PG_FUNCTION_ARGS)
 					from, SPI_OK_INSERT_RETURNING, &new_id))
 		elog(ERROR, "could not copy the notebook");
 	shape = mapping_of_duplicate(owner, old_id, from, to);
+	if (shape != NULL && mappings != NULL)
+		nbm_check_readable(versions->target, "wid", "vid");
 	if (shape != NULL && mappings != NULL &&
 		ask_number(psprintf("SELECT max(vid)::int8 FROM %s WHERE wid = $1",
 							nbm_table_name(versions->target)), to,

@@ -82,6 +82,20 @@ nbm_become(Oid role, NbmIdentity *before)
 						   SECURITY_NOFORCE_RLS);
 }
 
+/*
+ * Takes the rights of a role whose code may run: it can leave nothing behind
+ * that would run later with the session's rights, such as deferred triggers.
+ */
+void
+nbm_become_owner(Oid role, NbmIdentity *before)
+{
+	nbm_become(role, before);
+	SetUserIdAndSecContext(role, before->context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_NOFORCE_RLS);
+}
+
 /* Gives them back. */
 void
 nbm_be_again(const NbmIdentity *before)

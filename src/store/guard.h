@@ -25,6 +25,7 @@ typedef void (*NbmWork) (void *arg);
 
 extern bool nbm_guarded(NbmWork work, void *arg, NbmCaught *caught);
 extern void nbm_become(Oid role, NbmIdentity *before);
+extern void nbm_become_owner(Oid role, NbmIdentity *before);
 extern void nbm_be_again(const NbmIdentity *before);
 extern int	nbm_owner_begin(Oid owner, NbmIdentity *before);
 extern void nbm_owner_end(int level, const NbmIdentity *before);

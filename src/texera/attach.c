@@ -9,13 +9,15 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -41,12 +43,39 @@ nbm_application_run(const char *query, int expected)
 		elog(ERROR, "statement failed: %s", query);
 }
 
-/* Raises 42809 for what cannot be attached, 42703 and 42804 for its columns. */
-static void
-check_target(const NbmAttachment *attachment)
+/*
+ * Raises 42501 unless the caller may put triggers on a table, and change it
+ * where its rows are to be written with its owner's rights.
+ */
+void
+nbm_attachment_allow(Oid target, bool maintain)
 {
-	Relation	relation = table_open(attachment->target, ShareRowExclusiveLock);
-	const char *name = RelationGetRelationName(relation);
+	AclMode		needed[2] = {ACL_TRIGGER, ACL_UPDATE};
+
+	for (int i = 0; i <= (int) maintain; i++)
+	{
+		AclResult	result = pg_class_aclcheck(target, GetUserId(), needed[i]);
+
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result,
+						   get_relkind_objtype(get_rel_relkind(target)),
+						   get_rel_name(target));
+	}
+}
+
+/*
+ * Locks a table to attach it, if the caller may.  Raises 42501, 42809 for what
+ * cannot be attached, 42703 and 42804 for its columns.
+ */
+void
+nbm_attach_check(const NbmAttachment *attachment)
+{
+	Relation	relation;
+	const char *name;
+
+	nbm_attachment_allow(attachment->target, false);
+	relation = relation_open(attachment->target, ShareRowExclusiveLock);
+	name = RelationGetRelationName(relation);
 
 	if (relation->rd_rel->relkind != RELKIND_RELATION ||
 		relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
@@ -62,7 +91,9 @@ check_target(const NbmAttachment *attachment)
 	if (attachment->content_column != NULL)
 		nbm_check_column(RelationGetDescr(relation), name,
 						 attachment->content_column, false);
-	table_close(relation, NoLock);
+	if (attachment->role == NBM_ROLE_VID)
+		nbm_check_column(RelationGetDescr(relation), name, "vid", true);
+	relation_close(relation, NoLock);
 }
 
 /* The rows that are there, as a query. */
@@ -132,7 +163,7 @@ nbm_attach_table(NbmAttachment *attachment, Oid owner)
 {
 	int			level;
 
-	check_target(attachment);
+	nbm_attach_check(attachment);
 	nbm_detach_table(attachment->target);
 	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRIGGER_NAME
 								 " AFTER INSERT%s ON %s FOR EACH ROW"

@@ -8,11 +8,14 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "attached_row.h"
 #include "compat.h"
@@ -99,7 +102,18 @@ nbm_parse_jsonb(text *string)
 											  CStringGetDatum(text_to_cstring(string))));
 }
 
-/* A column as jsonb, in the current context; raises 22004 for NULL. */
+/* Can a content be of a type? */
+static bool
+is_content_type(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == JSONOID ||
+		type == JSONBOID;
+}
+
+/*
+ * A column as jsonb, in the current context; raises 22004 for NULL, and 42804
+ * for a type that it was given since the table was attached.
+ */
 Jsonb *
 nbm_row_jsonb(const NbmRow *row, const char *column)
 {
@@ -107,6 +121,11 @@ nbm_row_jsonb(const NbmRow *row, const char *column)
 	bool		is_null;
 	Datum		datum = get_column(row, column, &number, &is_null);
 
+	if (!is_content_type(SPI_gettypeid(row->desc, number)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of the attached table is no text, json or jsonb",
+						column)));
 	if (is_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -135,6 +154,29 @@ nbm_row_same(const NbmRow *a, const NbmRow *b, const char *column)
 	return datum_image_eq(va, vb, attribute->attbyval, attribute->attlen);
 }
 
+/*
+ * Locks a table of the application that is about to be read with the caller's
+ * rights.  Raises 42809 where it has become a view, and 42703 or 42804 where
+ * a column (the second may be NULL) is no integer: else code of the table's
+ * owner, such as a cast, would run with those rights.
+ */
+void
+nbm_check_readable(Oid target, const char *key, const char *other)
+{
+	Relation	relation = relation_open(target, AccessShareLock);
+	const char *name = RelationGetRelationName(relation);
+
+	if (relation->rd_rel->relkind != RELKIND_RELATION &&
+		relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is no table", name)));
+	nbm_check_column(RelationGetDescr(relation), name, key, true);
+	if (other != NULL)
+		nbm_check_column(RelationGetDescr(relation), name, other, true);
+	relation_close(relation, NoLock);
+}
+
 /* Raises 42703 or 42804 where a column cannot be a key, or a content. */
 void
 nbm_check_column(TupleDesc desc, const char *table, const char *column,
@@ -153,8 +195,7 @@ nbm_check_column(TupleDesc desc, const char *table, const char *column,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("key column \"%s\" of table \"%s\" must be an integer",
 						column, table)));
-	if (!is_key && type != TEXTOID && type != VARCHAROID &&
-		type != JSONOID && type != JSONBOID)
+	if (!is_key && !is_content_type(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("content column \"%s\" of table \"%s\" must be text, json or jsonb",

@@ -27,6 +27,8 @@ extern bool nbm_row_same(const NbmRow *a, const NbmRow *b,
 						 const char *column);
 extern void nbm_check_column(TupleDesc desc, const char *table,
 							 const char *column, bool is_key);
+extern void nbm_check_readable(Oid target, const char *key,
+							   const char *other);
 extern Jsonb *nbm_parse_jsonb(text *string);
 
 #endif							/* NBM_ATTACHED_ROW_H */

@@ -88,7 +88,7 @@ write_rows(const NbmAttachment *mappings, int64 notebook_id,
 	maintaining = true;
 	PG_TRY();
 	{
-		nbm_become(nbm_table_owner(mappings->target), &before);
+		nbm_become_owner(nbm_table_owner(mappings->target), &before);
 		if (SPI_execute_with_args(query, has_nid ? 3 : 2, types, values, NULL,
 								  false, 0) != SPI_OK_UPDATE)
 			elog(ERROR, "could not write the application's mapping");
@@ -119,7 +119,7 @@ nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
 	{
 		NbmAttachment *attachment = lfirst(cell);
 
-		if (attachment->role == NBM_ROLE_MAPPING)
+		if (attachment->role == NBM_ROLE_MAPPING && attachment->maintain)
 			mappings = attachment;
 	}
 	if (mappings == NULL)

@@ -19,6 +19,7 @@
 
 #include "access/relation.h"
 #include "catalog/namespace.h"
+#include "attached_row.h"
 #include "guard.h"
 #include "maintain.h"
 #include "query.h"
@@ -91,8 +92,14 @@ nbm_texera_may(List *attachments, const NbmKind *kind, int64 id, bool write)
 	if (!may_select(workflows->target) || !may_select(access) ||
 		(is_notebook && !may_select(notebooks->target)))
 		return false;
+	nbm_check_readable(workflows->target, "wid", NULL);
+	nbm_check_readable(access, "wid", nbm_texera_uid != 0 ? "uid" : NULL);
+	if (is_notebook)
+		nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
+	/* as it is printed: a cast may be a function of the type's owner */
 	query = psprintf("SELECT FROM %s w JOIN %s a ON a.wid = w.wid%s"
-					 " WHERE %s = $1 AND a.privilege::text IN (%s)%s LIMIT 1",
+					 " WHERE %s = $1 AND pg_catalog.format('%%s', a.privilege)"
+					 " IN (%s)%s LIMIT 1",
 					 nbm_table_name(workflows->target), nbm_table_name(access),
 					 is_notebook ? psprintf(" JOIN %s n ON n.wid = w.wid",
 											nbm_table_name(notebooks->target)) : "",
@@ -141,6 +148,7 @@ nbm_texera_require(List *attachments, int64 workflow_id, bool write)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("Texera is not attached"),
 				 errhint("Call texera_attach() first.")));
+	nbm_check_readable(workflows->target, "wid", NULL);
 	level = nbm_store_begin();
 	/* a row lock asks for the right to update; this one disturbs nobody */
 	if (SPI_execute_with_args(psprintf("SELECT FROM %s WHERE wid = $1%s",
