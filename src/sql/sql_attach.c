@@ -261,7 +261,7 @@ check_attachment(const TriggerData *trigger)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
+	trigger->tg_newtuple : trigger->tg_trigtuple;
 	bool		is_null;
 	Oid			target;
 	bool		maintain;
