@@ -41,6 +41,12 @@ SELECT job_submit(811, payload => '{"scope": "changed"}') AS change \gset
 SELECT prompt #> '{cells,0,change}' AS change, (prompt ->> 'workflow_id')::bigint = :wf AS same FROM job_claim('w');
 SELECT workflow_id = :wf AS same, workflow_version FROM job_complete(:change, (SELECT token FROM migration_job WHERE job_id = :change),
   '{"code": {"load": "x + 2"}}', '{"load": ["a"]}');
+-- The same again is done at once, unless the workflow has moved on since: then it is another change.
+SELECT job_submit(811, payload => '{"scope": "changed"}') AS again \gset
+SELECT job_status(:again) ->> 'state' AS state;
+SELECT workflow_edit(:wf, '[{"layout": {"commentBoxes": [{"commentBoxID": "c"}]}}]') > 0 AS moved_on;
+SELECT job_submit(811, payload => '{"scope": "changed"}') AS anew \gset
+SELECT job_status(:anew) ->> 'state' AS state, job_cancel(:anew);
 DELETE FROM workflow WHERE workflow_id = :wf;
 SELECT job_submit(811, 1, payload => '{"name": "from a job"}') AS anew \gset
 SELECT job_status(:anew) ->> 'state' AS state;

@@ -308,13 +308,20 @@ static const QueryText queries[QUERIES] =
 		4, {INT8OID, INT4OID, TEXTOID, JSONBOID}
 	},
 	[Q_JOB_EQUAL_DONE] = {
-		/* what became of a workflow that is gone must be made again */
+		/*
+		 * What became of a workflow that is gone must be made again, and a
+		 * change of one that moved on since.
+		 */
 		"SELECT j.job_id FROM " JOB " j"
 		" WHERE j.notebook_id" EQ "$1 AND j.work" EQ "$2"
 		" AND (j.dedupe OR j.state" EQ "'done') AND j.state" EQ "'done'"
 		" AND (j.workflow_id IS NULL OR EXISTS"
 		" (SELECT FROM notebook_migrate.workflow_head h"
-		" WHERE h.workflow_id" EQ "j.workflow_id))"
+		" WHERE h.workflow_id" EQ "j.workflow_id"
+		" AND (h.version" EQ "j.workflow_version OR NOT"
+		" (j.payload OPERATOR(pg_catalog.?) 'workflow_id' OR"
+		" coalesce(j.payload OPERATOR(pg_catalog.->>) 'scope', '')"
+		EQ "'changed'))))"
 		" ORDER BY j.job_id DESC LIMIT 1",
 		2, {INT8OID, BYTEAOID}
 	},
