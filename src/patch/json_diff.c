@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "json_diff.h"
 #include "json_pointer.h"
+#include "longest_run.h"
 #include "sequence.h"
 
 /* Operations on a container that are never too many. */
@@ -491,7 +492,7 @@ begin_ordering(Diff *d, const Arrays *s, Ordering *o, const Mark *mark)
 	o->next_target = new_array(sizeof(int), o->count);
 	o->waiting = new_array(sizeof(int), (Size) o->count + 1);
 	memset(o->waiting, 0, sizeof(int) * (o->count + 1));
-	nbm_longest_increasing(o->target, o->count, o->stays);
+	nbm_longest_run(o->target, o->count, o->stays);
 	for (int k = o->count - 1, next = s->nb; k >= 0; k--)
 	{
 		o->next_target[k] = next;
@@ -613,28 +614,34 @@ diff_run(Diff *d, const Arrays *s, int i, int na, int j, int nb,
 static bool
 diff_by_sequence(Diff *d, Arrays *s, const Mark *mark)
 {
-	int		   *b_of_a;
+	bool	   *gone;			/* by element of a: is it not in b? */
+	bool	   *come;			/* by element of b: is it not in a? */
 	int			i = 0;
 	int			j = 0;
 	bool		done = true;
 
 	if (s->na == 0 || s->nb == 0)
 		return diff_run(d, s, 0, s->na, 0, s->nb, mark);
-	b_of_a = new_array(sizeof(int), s->na);
+	gone = new_array(sizeof(bool), s->na);
+	come = new_array(sizeof(bool), s->nb);
 	classify_by_bytes(s);
-	nbm_common_sequence(s->a_class, s->na, s->b_class, s->nb, s->nclasses,
-						b_of_a);
-	for (int k = 0; k <= s->na && done; k++)
+	nbm_sequence_diff(s->a_class, s->na, s->b_class, s->nb, s->nclasses, gone,
+					  come);
+	while (done && (i < s->na || j < s->nb))
 	{
-		int			end = k == s->na ? s->nb : b_of_a[k];
+		int			i0 = i;
+		int			j0 = j;
 
-		if (end < 0)
-			continue;
-		done = diff_run(d, s, i, k - i, j, end - j, mark);
-		i = k + 1;
-		j = end + 1;
+		while (i < s->na && gone[i])
+			i++;
+		while (j < s->nb && come[j])
+			j++;
+		done = diff_run(d, s, i0, i - i0, j0, j - j0, mark);
+		i++;
+		j++;
 	}
-	pfree(b_of_a);
+	pfree(gone);
+	pfree(come);
 	return done;
 }
 

@@ -2,22 +2,9 @@
  * lines.c
  *		Texts as lines, and how two of them differ.
  *
- * The difference is E. W. Myers' (An O(ND) Difference Algorithm and Its
- * Variations, Algorithmica 1, 1986), in its linear-space form: the middle of
- * a shortest edit script is searched from both ends at once, and what lies
- * before and behind it is solved in the same way.  Before that
- *
- * - lines that both texts begin and end with are cut off, by their bytes;
- * - the others get small numbers, equal lines equal ones: found by a hash,
- *   decided by comparing bytes;
- * - lines that only one text has are changed whatever the script is, and left
- *   out.  No shortest script becomes longer by this.
- *
- * A script is shortest while half of it is below a limit, which falls with
- * the length of the texts: search_limit().  Where one is longer, the search
- * goes on from the furthest point it got to; the result is still a script that
- * leads from one text to the other.  The work is at most some 2^25 steps, or
- * 256 for each line where there are more than 131,072.
+ * Lines that both texts begin and end with are cut off, by their bytes.  The
+ * others get small numbers, equal lines equal ones: found by a hash, decided by
+ * comparing bytes; and sequence.c finds the difference of the numbers.
  *
  * At last hunks that can slide, being the only one of several equal blocks,
  * are put where they read best.
@@ -29,15 +16,7 @@
 #include "utils/memutils.h"
 
 #include "lines.h"
-
-/* Steps that a search may take in all, about; MIN_LIMIT can make it more. */
-#define MAX_WORK (1 << 25)
-
-/* The limit of a search's depth is never below this. */
-#define MIN_LIMIT 256
-
-/* Pending boxes: each is at most half of the one before. */
-#define MAX_PENDING 64
+#include "sequence.h"
 
 /* Places that are tried for a hunk that can slide, at most. */
 #define MAX_SLIDES 100
@@ -48,7 +27,6 @@ typedef struct LineClass
 	const char *str;
 	int			len;
 	uint32		hash;
-	bool		is_in[2];		/* does the old, the new text have it? */
 } LineClass;
 
 /* All classes, and an open-addressed hash table of them. */
@@ -68,47 +46,8 @@ typedef struct Side
 	int			first;
 	int			count;
 	int		   *class_of;		/* by line, counted from first */
-	bool	   *is_changed;
-	int			nshared;		/* lines that the other text has, too */
-	int		   *shared;			/* their classes, in order */
-	int		   *place;			/* and which lines they are */
+	bool	   *is_changed;		/* the same */
 } Side;
-
-/* A part of the problem: shared lines of both sides, ends excluded. */
-typedef struct Box
-{
-	int			x0;				/* of the old text */
-	int			x1;
-	int			y0;				/* of the new text */
-	int			y1;
-} Box;
-
-/* A point between lines of both texts. */
-typedef struct Point
-{
-	int			x;
-	int			y;
-} Point;
-
-/*
- * The points that a search from one corner has reached: by diagonal x - y the
- * furthest x.  Every second diagonal from low to high belongs to one depth.
- */
-typedef struct Front
-{
-	int		   *reach;			/* points at the entry of diagonal 0 */
-	int			low;
-	int			high;
-} Front;
-
-/* A difference while it is worked out. */
-typedef struct Search
-{
-	Side		side[2];		/* old, new */
-	Front		forward;
-	Front		backward;
-	int			limit;
-} Search;
 
 /* A new array of the current context, which may be larger than 1 GB. */
 static void *
@@ -245,7 +184,7 @@ find_class(Classes *c, const char *str, int len)
 
 /* Finds the classes of one side's lines. */
 static void
-classify(Classes *classes, Side *side, int number)
+classify(Classes *classes, Side *side)
 {
 	side->class_of = new_array(sizeof(int), side->count);
 	for (int i = 0; i < side->count; i++)
@@ -256,276 +195,20 @@ classify(Classes *classes, Side *side, int number)
 			CHECK_FOR_INTERRUPTS();
 		side->class_of[i] = find_class(classes, line_str(side->lines, line),
 									   nbm_line_length(side->lines, line));
-		classes->classes[side->class_of[i]].is_in[number] = true;
 	}
-}
-
-/* Marks the lines that the other side has not, and collects the others. */
-static void
-keep_shared(const Classes *classes, Side *side)
-{
 	side->is_changed = new_array(sizeof(bool), side->count);
-	side->shared = new_array(sizeof(int), side->count);
-	side->place = new_array(sizeof(int), side->count);
-	side->nshared = 0;
-	for (int i = 0; i < side->count; i++)
-	{
-		const LineClass *class = &classes->classes[side->class_of[i]];
-
-		side->is_changed[i] = !class->is_in[0] || !class->is_in[1];
-		if (side->is_changed[i])
-			continue;
-		side->shared[side->nshared] = side->class_of[i];
-		side->place[side->nshared++] = i;
-	}
-}
-
-/*
- * How deep a search from each end may go before it gives up to be shortest.
- * Giving up takes limit^2 steps and gets at least limit lines further, hence
- * limit times the number of lines in all: MAX_WORK, unless MIN_LIMIT is more.
- * Texts of up to 8,192 shared lines between them are never given up on: half
- * of a script is not more than half of those.
- */
-static int
-search_limit(int nlines)
-{
-	return Max(MIN_LIMIT, MAX_WORK / Max(nlines, 1));
-}
-
-/*
- * Goes one step deeper: widens a front by a diagonal on each side, or leaves
- * the box's edge where it stands there.  outside is what no point can beat.
- */
-static void
-widen(Front *front, const Box *box, int outside)
-{
-	if (front->low > box->x0 - box->y1)
-		front->reach[--front->low - 1] = outside;
-	else
-		front->low++;
-	if (front->high < box->x1 - box->y0)
-		front->reach[++front->high + 1] = outside;
-	else
-		front->high--;
-}
-
-/* One step of the search from the beginning; true where it met the other. */
-static bool
-step_forward(Search *s, const Box *box, bool may_meet, Point *middle)
-{
-	const int  *xs = s->side[0].shared;
-	const int  *ys = s->side[1].shared;
-	int		   *reach = s->forward.reach;
-
-	widen(&s->forward, box, -1);
-	for (int k = s->forward.high; k >= s->forward.low; k -= 2)
-	{
-		int			x = Max(reach[k - 1] + 1, reach[k + 1]);
-
-		while (x < box->x1 && x - k < box->y1 && xs[x] == ys[x - k])
-			x++;
-		reach[k] = x;
-		if (may_meet && k >= s->backward.low && k <= s->backward.high &&
-			s->backward.reach[k] <= x)
-		{
-			middle->x = x;
-			middle->y = x - k;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* One step of the search from the end; true where it met the other. */
-static bool
-step_backward(Search *s, const Box *box, bool may_meet, Point *middle)
-{
-	const int  *xs = s->side[0].shared;
-	const int  *ys = s->side[1].shared;
-	int		   *reach = s->backward.reach;
-
-	widen(&s->backward, box, PG_INT32_MAX);
-	for (int k = s->backward.high; k >= s->backward.low; k -= 2)
-	{
-		int			x = Min(reach[k - 1], reach[k + 1] - 1);
-
-		while (x > box->x0 && x - k > box->y0 && xs[x - 1] == ys[x - 1 - k])
-			x--;
-		reach[k] = x;
-		if (may_meet && k >= s->forward.low && k <= s->forward.high &&
-			s->forward.reach[k] >= x)
-		{
-			middle->x = x;
-			middle->y = x - k;
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
- * The point of a search given up that is furthest from where one of its two
- * fronts began.
- */
-static Point
-furthest_point(const Search *s, const Box *box)
-{
-	Point		best = {box->x0, box->y0};
-	int			most = 0;
-
-	for (int k = s->forward.high; k >= s->forward.low; k -= 2)
-	{
-		int			x = Min(Min(s->forward.reach[k], box->x1), box->y1 + k);
-		int			way = (x - box->x0) + (x - k - box->y0);
-
-		if (way > most)
-		{
-			most = way;
-			best.x = x;
-			best.y = x - k;
-		}
-	}
-	for (int k = s->backward.high; k >= s->backward.low; k -= 2)
-	{
-		int			x = Max(Max(s->backward.reach[k], box->x0), box->y0 + k);
-		int			way = (box->x1 - x) + (box->y1 - (x - k));
-
-		if (way > most)
-		{
-			most = way;
-			best.x = x;
-			best.y = x - k;
-		}
-	}
-	return best;
-}
-
-/*
- * A point that a shortest script within a box goes through, or a good one
- * where the search is given up.  The box must differ in its first lines and
- * in its last, and have some of both texts.
- */
-static Point
-find_middle(Search *s, const Box *box)
-{
-	int			from = box->x0 - box->y0;
-	int			to = box->x1 - box->y1;
-	bool		is_odd = (from - to) % 2 != 0;
-	Point		middle;
-
-	s->forward.low = s->forward.high = from;
-	s->forward.reach[from] = box->x0;
-	s->backward.low = s->backward.high = to;
-	s->backward.reach[to] = box->x1;
-	for (int depth = 1; depth <= s->limit; depth++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (step_forward(s, box, is_odd, &middle) ||
-			step_backward(s, box, !is_odd, &middle))
-			return middle;
-	}
-	return furthest_point(s, box);
-}
-
-/* Takes the lines off a box that both texts begin and end with in it. */
-static void
-trim(const Search *s, Box *box)
-{
-	const int  *xs = s->side[0].shared;
-	const int  *ys = s->side[1].shared;
-
-	while (box->x0 < box->x1 && box->y0 < box->y1 &&
-		   xs[box->x0] == ys[box->y0])
-	{
-		box->x0++;
-		box->y0++;
-	}
-	while (box->x0 < box->x1 && box->y0 < box->y1 &&
-		   xs[box->x1 - 1] == ys[box->y1 - 1])
-	{
-		box->x1--;
-		box->y1--;
-	}
-}
-
-/* Lines of both texts in a box. */
-static int
-box_size(const Box *box)
-{
-	return (box->x1 - box->x0) + (box->y1 - box->y0);
-}
-
-/* Marks the lines of a box as changed; one text has none there. */
-static void
-mark_changed(Search *s, const Box *box)
-{
-	for (int x = box->x0; x < box->x1; x++)
-		s->side[0].is_changed[s->side[0].place[x]] = true;
-	for (int y = box->y0; y < box->y1; y++)
-		s->side[1].is_changed[s->side[1].place[y]] = true;
-}
-
-/*
- * Marks the shared lines that no common subsequence keeps.  Of the two halves
- * of a box the smaller is solved at once, so that few are ever pending.
- */
-static void
-solve(Search *s)
-{
-	Box			pending[MAX_PENDING];
-	int			npending = 1;
-
-	pending[0].x0 = pending[0].y0 = 0;
-	pending[0].x1 = s->side[0].nshared;
-	pending[0].y1 = s->side[1].nshared;
-	while (npending > 0)
-	{
-		Box			box = pending[--npending];
-		Box			half;
-		Point		middle;
-
-		trim(s, &box);
-		if (box.x0 == box.x1 || box.y0 == box.y1)
-		{
-			mark_changed(s, &box);
-			continue;
-		}
-		middle = find_middle(s, &box);
-		half = box;
-		half.x1 = box.x0 = middle.x;
-		half.y1 = box.y0 = middle.y;
-		Assert(npending + 2 <= MAX_PENDING);
-		Assert(box_size(&half) > 0 && box_size(&box) > 0);
-		pending[npending++] = box_size(&half) > box_size(&box) ? half : box;
-		pending[npending++] = box_size(&half) > box_size(&box) ? box : half;
-	}
-}
-
-/* Prepares the fronts of a search: diagonals from -ny - 1 to nx + 1. */
-static void
-open_fronts(Search *s)
-{
-	Size		nx = s->side[0].nshared;
-	Size		ny = s->side[1].nshared;
-
-	s->forward.reach = (int *) new_array(sizeof(int), nx + ny + 3) + ny + 1;
-	s->backward.reach = (int *) new_array(sizeof(int), nx + ny + 3) + ny + 1;
-	s->limit = search_limit(nx + ny);
 }
 
 /* Marks the changed lines of both sides. */
 static void
-find_changed(Search *s)
+find_changed(Side *a, Side *b)
 {
 	Classes		classes = {NULL, 0, 0, NULL, 0};
 
-	for (int i = 0; i < 2; i++)
-		classify(&classes, &s->side[i], i);
-	for (int i = 0; i < 2; i++)
-		keep_shared(&classes, &s->side[i]);
-	open_fronts(s);
-	solve(s);
+	classify(&classes, a);
+	classify(&classes, b);
+	nbm_sequence_diff(a->class_of, a->count, b->class_of, b->count,
+					  classes.count, a->is_changed, b->is_changed);
 }
 
 /*
@@ -720,7 +403,8 @@ slide_hunks(const NbmLines *a, const NbmLines *b, NbmHunk *hunks, int *count)
 NbmHunk *
 nbm_lines_diff(const NbmLines *a, const NbmLines *b, int *count)
 {
-	Search		search = {{{a}, {b}}};
+	Side		old = {a};
+	Side		new = {b};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller,
 												  "notebook_migrate lines",
@@ -728,9 +412,9 @@ nbm_lines_diff(const NbmLines *a, const NbmLines *b, int *count)
 	NbmHunk    *hunks;
 
 	MemoryContextSwitchTo(context);
-	cut_common(&search.side[0], &search.side[1]);
-	find_changed(&search);
-	hunks = collect_hunks(&search.side[0], &search.side[1], caller, count);
+	cut_common(&old, &new);
+	find_changed(&old, &new);
+	hunks = collect_hunks(&old, &new, caller, count);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	slide_hunks(a, b, hunks, count);

@@ -1,14 +1,13 @@
 /*
  * sequence.h
- *		What two sequences of numbers have in common, in order.
+ *		How two sequences of numbers differ.
  *
  * A plain algorithm: it knows no tables and runs no SQL.
  */
 #ifndef NBM_SEQUENCE_H
 #define NBM_SEQUENCE_H
 
-extern void nbm_longest_increasing(const int *values, int count, bool *is_in);
-extern void nbm_common_sequence(const int *a, int na, const int *b, int nb,
-								int nclasses, int *b_of_a);
+extern void nbm_sequence_diff(const int *a, int na, const int *b, int nb,
+							  int nnumbers, bool *a_changed, bool *b_changed);
 
 #endif							/* NBM_SEQUENCE_H */
