@@ -4,9 +4,10 @@
 --
 -- Sections: schema, tables of notebooks, tables of workflows, mappings,
 -- guards of the history, functions on notebooks, functions on workflows,
--- views, mapping functions, notebook to workflow, jobs, JSON Patch,
--- Texera, care, rights.  Notebook and workflow tables are built alike; docs/data-model.md
--- explains them.
+-- views, mapping functions, notebook to workflow, jobs, JSON Patch, Texera,
+-- schema migrations (tables; runs; rehearsals; schemas as documents; graph
+-- operations; lint and bundles), care, rights.  Notebook and workflow tables
+-- are built alike; docs/data-model.md explains them.
 
 CREATE SCHEMA notebook_migrate;
 COMMENT ON SCHEMA notebook_migrate IS
@@ -348,6 +349,75 @@ COMMENT ON COLUMN notebook_migrate.migration_job.errors IS 'An object for each a
 COMMENT ON COLUMN notebook_migrate.migration_job.usage IS 'What the worker said it used: tokens, cost';
 COMMENT ON COLUMN notebook_migrate.migration_job.warnings IS 'Its result: what was left out';
 
+-- ---------------------------------------------------------------------------
+-- Schema migrations: tables
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.schema_digest(body text) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_digest';
+COMMENT ON FUNCTION notebook_migrate.schema_digest(text) IS
+  'SHA-256 of a script, in UTF-8';
+
+CREATE TABLE notebook_migrate.schema_migration (
+  name text COLLATE "C" PRIMARY KEY,
+  up text NOT NULL,
+  down text,
+  depends_on text[] NOT NULL DEFAULT '{}',
+  replaces text[] NOT NULL DEFAULT '{}',
+  transactional boolean NOT NULL DEFAULT true,
+  sha256 bytea NOT NULL GENERATED ALWAYS AS (notebook_migrate.schema_digest(up)) STORED,
+  registered_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE notebook_migrate.schema_migration IS
+  'The schema migrations that are known: one row a script. Written by schema_register';
+COMMENT ON CONSTRAINT schema_migration_pkey ON notebook_migrate.schema_migration IS 'A name means one migration';
+COMMENT ON COLUMN notebook_migrate.schema_migration.name IS 'Its name; names are compared byte by byte';
+COMMENT ON COLUMN notebook_migrate.schema_migration.up IS 'What applies it, as it was given';
+COMMENT ON COLUMN notebook_migrate.schema_migration.down IS 'What undoes it; NULL where nothing does';
+COMMENT ON COLUMN notebook_migrate.schema_migration.depends_on IS 'The names of what must be applied before';
+COMMENT ON COLUMN notebook_migrate.schema_migration.replaces IS 'The names of those in whose place it can be applied';
+COMMENT ON COLUMN notebook_migrate.schema_migration.transactional IS 'false: one statement that cannot run in a transaction';
+COMMENT ON COLUMN notebook_migrate.schema_migration.sha256 IS 'SHA-256 of up';
+COMMENT ON COLUMN notebook_migrate.schema_migration.registered_at IS 'When it was registered, or last replaced';
+
+CREATE TABLE notebook_migrate.schema_history (
+  entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text COLLATE "C" NOT NULL,
+  direction text NOT NULL,
+  state text NOT NULL,
+  sqlstate text,
+  message text,
+  statement int,
+  "position" int,
+  started_at timestamptz NOT NULL,
+  duration interval NOT NULL,
+  applied_by text NOT NULL,
+  sha256 bytea,
+  replaces text[] NOT NULL DEFAULT '{}',
+  note text
+);
+CREATE INDEX schema_history_name ON notebook_migrate.schema_history (name, entry);
+COMMENT ON TABLE notebook_migrate.schema_history IS
+  'What was done to the schema: one row for each migration applied, undone, taken as applied, or failed. Append-only';
+COMMENT ON SEQUENCE notebook_migrate.schema_history_entry_seq IS 'Numbers of entries; gaps are possible';
+COMMENT ON CONSTRAINT schema_history_pkey ON notebook_migrate.schema_history IS 'Entries in the order in which they were made';
+COMMENT ON INDEX notebook_migrate.schema_history_name IS 'Finds what happened to a migration';
+COMMENT ON COLUMN notebook_migrate.schema_history.entry IS 'Its number, growing with time';
+COMMENT ON COLUMN notebook_migrate.schema_history.name IS 'The migration';
+COMMENT ON COLUMN notebook_migrate.schema_history.direction IS 'up or down';
+COMMENT ON COLUMN notebook_migrate.schema_history.state IS 'applied, baseline, reverted or failed';
+COMMENT ON COLUMN notebook_migrate.schema_history.sqlstate IS 'Where it failed: the error''s code';
+COMMENT ON COLUMN notebook_migrate.schema_history.message IS 'Where it failed: the error''s message';
+COMMENT ON COLUMN notebook_migrate.schema_history.statement IS 'Where it failed: which statement of the script, from 1; NULL if it was none of them';
+COMMENT ON COLUMN notebook_migrate.schema_history."position" IS 'Where it failed: which character of the script, from 1; NULL where the server does not say';
+COMMENT ON COLUMN notebook_migrate.schema_history.started_at IS 'When it began';
+COMMENT ON COLUMN notebook_migrate.schema_history.duration IS 'How long it took';
+COMMENT ON COLUMN notebook_migrate.schema_history.applied_by IS 'Who ran it: the user whose rights it had';
+COMMENT ON COLUMN notebook_migrate.schema_history.sha256 IS 'SHA-256 of the up script as it was then; NULL where there was no definition';
+COMMENT ON COLUMN notebook_migrate.schema_history.replaces IS 'What was applied with it, as it stands in their place';
+COMMENT ON COLUMN notebook_migrate.schema_history.note IS 'What else is to be known of the entry';
+
 -- lz4 where the server has it
 DO $$
 DECLARE
@@ -384,6 +454,9 @@ SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.workflow_head_workf
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_job', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_job_job_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.schema_migration', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.schema_history', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.schema_history_entry_seq', '');
 
 -- ---------------------------------------------------------------------------
 -- Guards of the history
@@ -450,6 +523,10 @@ COMMENT ON TRIGGER append_only ON notebook_migrate.workflow_removed IS
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.mapping
   FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only();
 COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
+  'The history is append-only';
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.schema_history
+  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only();
+COMMENT ON TRIGGER append_only ON notebook_migrate.schema_history IS
   'The history is append-only';
 
 -- ---------------------------------------------------------------------------
@@ -1127,6 +1204,26 @@ COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
   'Takes the trigger off an attached table; the documents stay';
 
 -- ---------------------------------------------------------------------------
+-- Schema migrations: definitions, plans, runs
+-- ---------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------
+-- Schema migrations: rehearsals, verification, squashes
+-- ---------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------
+-- Schemas as documents
+-- ---------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------
+-- Graph operations
+-- ---------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------
+-- Lint and bundles
+-- ---------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------
 -- Care
 -- ---------------------------------------------------------------------------
 
@@ -1155,3 +1252,6 @@ GRANT USAGE ON SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL ROUTINES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
+-- Only the functions write the history of schema migrations.
+REVOKE INSERT, UPDATE, DELETE ON notebook_migrate.schema_history FROM @extowner@;
+REVOKE ALL ON SEQUENCE notebook_migrate.schema_history_entry_seq FROM @extowner@;
