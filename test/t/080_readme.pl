@@ -13,7 +13,7 @@ sub lines_of
 	return grep { $_ ne '' } map { s/\s+$//r } split /\n/, $_[0];
 }
 
-my $tour = join("\n", '', map { lines_of(slurp_file("expected/$_.out")) } qw(tour schema_tour), '');
+my $tour = join("\n", '', (map { lines_of(slurp_file("expected/$_.out")) } qw(tour schema_tour)), '');
 
 foreach my $file ('README.md', 'docs/surface.md', 'docs/schema.md')
 {
