@@ -1219,6 +1219,13 @@ COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
 -- Graph operations
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION notebook_migrate.schema_operations(operations jsonb)
+RETURNS TABLE(up text, down text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 20 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_operations';
+COMMENT ON FUNCTION notebook_migrate.schema_operations(jsonb) IS
+  'The scripts that do and undo operations on a graph''s schema, told as documents of Nodestream''s migrations';
+
 -- ---------------------------------------------------------------------------
 -- Lint and bundles
 -- ---------------------------------------------------------------------------
