@@ -118,6 +118,8 @@ CALL pg_temp.live('part', 'link');
 CALL pg_temp.live('refs', 'kind');
 CALL pg_temp.live('from_x', 'to_x');
 CALL pg_temp.live(' ', E'\n');
+CALL pg_temp.live(repeat('x', 62), repeat('y', 62));
+CALL pg_temp.live(repeat('ü', 31), repeat('€', 20));
 SET standard_conforming_strings = off;
 CALL pg_temp.live(E'a\\b', E'a\\\\''b; DROP TABLE target');
 RESET standard_conforming_strings;
@@ -125,9 +127,9 @@ SELECT relname FROM pg_class WHERE relnamespace = 'life'::regnamespace ORDER BY 
 SELECT * FROM target;
 
 -- What only the database can know, it says when the script runs.
-CREATE FUNCTION pg_temp.run(name text, arguments text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.run(name text, arguments text, way text = 'up') RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-  EXECUTE (SELECT up FROM notebook_migrate.schema_operations(jsonb_build_object('operation', name, 'arguments', arguments::jsonb)));
+  EXECUTE (SELECT CASE way WHEN 'up' THEN up ELSE down END FROM notebook_migrate.schema_operations(jsonb_build_object('operation', name, 'arguments', arguments::jsonb)));
   RETURN 'done';
 EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
@@ -142,6 +144,16 @@ ALTER TABLE target ADD COLUMN other text;
 SELECT pg_temp.run('NodeKeyExtended', '{"node_type": "target", "added_key_property": "other"}');
 SELECT pg_temp.run('NodeKeyExtended', '{"node_type": "target", "added_key_property": "other", "default": "x"}');
 SELECT * FROM target;
+-- Rows that differ in what was added only cannot go back. Those that do not, can, and a column with another comment stays.
+SELECT pg_temp.run('CreateNodeType', '{"name": "n", "keys": ["a"], "properties": []}');
+INSERT INTO n VALUES ('1');
+SELECT pg_temp.run('NodeKeyExtended', '{"node_type": "n", "added_key_property": "b", "default": "x"}');
+INSERT INTO n VALUES ('1', 'y');
+SELECT pg_temp.run('NodeKeyExtended', '{"node_type": "n", "added_key_property": "b", "default": "x"}', 'down');
+DELETE FROM n WHERE b = 'x';
+COMMENT ON COLUMN n.b IS 'Ours by now';
+SELECT pg_temp.run('NodeKeyExtended', '{"node_type": "n", "added_key_property": "b", "default": "x"}', 'down');
+SELECT n.*, pg_get_constraintdef(c.oid) FROM n, pg_constraint AS c WHERE conrelid = 'n'::regclass AND contype = 'p';
 -- Tables that are no relationships are left alone: what refers to a key must go before the key is changed.
 CREATE TABLE referring (id int, other text, FOREIGN KEY (id, other) REFERENCES target);
 SELECT pg_temp.run('NodeKeyExtended', '{"node_type": "target", "added_key_property": "third", "default": 1}');
