@@ -34,6 +34,7 @@
 #include "attached_row.h"
 #include "commit.h"
 #include "compat.h"
+#include "schema_outside.h"
 #include "schema_runner.h"
 #include "texera_access.h"
 
@@ -72,4 +73,5 @@ _PG_init(void)
 							 &nbm_schema_ignore_drift, false, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
+	nbm_top_level_record = nbm_outside_record;
 }
