@@ -1215,6 +1215,13 @@ COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
 -- Schemas as documents
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION notebook_migrate.schema_describe(schema name)
+RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_describe_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_describe(name) IS
+  'The tables of a schema as a document: columns, keys, foreign keys, checks, indexes, comments';
+
 -- ---------------------------------------------------------------------------
 -- Graph operations
 -- ---------------------------------------------------------------------------
