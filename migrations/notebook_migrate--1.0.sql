@@ -1222,6 +1222,13 @@ AS 'MODULE_PATHNAME', 'nbm_schema_describe_sql';
 COMMENT ON FUNCTION notebook_migrate.schema_describe(name) IS
   'The tables of a schema as a document: columns, keys, foreign keys, checks, indexes, comments';
 
+CREATE FUNCTION notebook_migrate.schema_diff(before jsonb, after jsonb, renames jsonb DEFAULT '{}')
+RETURNS TABLE(ordinal int, operation jsonb, up text, down text, destructive boolean)
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100000 ROWS 10 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_diff_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_diff(jsonb, jsonb, jsonb) IS
+  'What makes one described schema of another: operations in their order, with SQL both ways';
+
 -- ---------------------------------------------------------------------------
 -- Graph operations
 -- ---------------------------------------------------------------------------

@@ -40,4 +40,11 @@ typedef char NbmByte;
 	make_range(typcache, lower, upper, false)
 #endif
 
+/* 16 gave the parser of type names a place for soft errors. */
+#if PG_VERSION_NUM >= 160000
+#define nbm_parse_type(text) typeStringToTypeName(text, NULL)
+#else
+#define nbm_parse_type(text) typeStringToTypeName(text)
+#endif
+
 #endif							/* NBM_COMPAT_H */
