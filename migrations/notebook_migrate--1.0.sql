@@ -1224,10 +1224,17 @@ COMMENT ON FUNCTION notebook_migrate.schema_describe(name) IS
 
 CREATE FUNCTION notebook_migrate.schema_diff(before jsonb, after jsonb, renames jsonb DEFAULT '{}')
 RETURNS TABLE(ordinal int, operation jsonb, up text, down text, destructive boolean)
-LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100000 ROWS 10 SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE PARALLEL SAFE COST 100000 ROWS 10 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_schema_diff_sql';
 COMMENT ON FUNCTION notebook_migrate.schema_diff(jsonb, jsonb, jsonb) IS
   'What makes one described schema of another: operations in their order, with SQL both ways';
+
+CREATE FUNCTION notebook_migrate.schema_make(name text, desired jsonb, renames jsonb DEFAULT '{}')
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_make_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_make(text, jsonb, jsonb) IS
+  'Registers what makes a schema what it is described to be, after all other migrations; NULL: it is that already';
 
 -- ---------------------------------------------------------------------------
 -- Graph operations

@@ -174,13 +174,6 @@ suggest(NbmOperation *operation, const char *to)
 	appendStringInfoChar(&hint, '}');
 	operation->note = psprintf("looks like a rename to \"%s\": renames %s", to,
 							   hint.data);
-	ereport(NOTICE,
-			(operation->name == NULL ?
-			 errmsg("table \"%s\" is dropped, but looks like a rename to \"%s\"",
-					operation->table, to) :
-			 errmsg("column \"%s\" of table \"%s\" is dropped, but looks like a rename to \"%s\"",
-					operation->name, operation->table, to),
-			 errhint("Pass renames %s.", hint.data)));
 }
 
 /* Do two columns look alike, but for their names? */
@@ -836,8 +829,7 @@ add_foreign_keys(Diff *diff)
 /*
  * The operations that make one schema of another: a list of NbmOperation in
  * the current context.  They work in the schema of before, whatever the other
- * one is called.  Likely renames are raised as notices.  Raises 22023 for
- * renames that fit neither.
+ * one is called.  Raises 22023 for renames that fit neither.
  */
 List *
 nbm_schema_diff(const NbmSchema *before, const NbmSchema *after,
@@ -867,6 +859,28 @@ nbm_schema_diff(const NbmSchema *before, const NbmSchema *after,
 	}
 	add_foreign_keys(&diff);
 	return diff.operations;
+}
+
+/* Raises as notices what people are to know of operations. */
+void
+nbm_operation_notices(const List *operations)
+{
+	ListCell   *cell;
+
+	foreach(cell, operations)
+	{
+		NbmOperation *operation = lfirst(cell);
+
+		if (operation->note != NULL && operation->name == NULL)
+			ereport(NOTICE,
+					(errmsg("dropping table \"%s\" %s", operation->table,
+							operation->note)));
+		else if (operation->note != NULL)
+			ereport(NOTICE,
+					(errmsg("dropping column \"%s\" of table \"%s\" %s",
+							operation->name, operation->table,
+							operation->note)));
+	}
 }
 
 /* An operation as a document. */

@@ -22,6 +22,7 @@ typedef struct NbmOperation
 
 extern List *nbm_schema_diff(const NbmSchema *before, const NbmSchema *after,
 							 const List *renames);
+extern void nbm_operation_notices(const List *operations);
 extern Jsonb *nbm_operation_jsonb(const NbmOperation *operation);
 
 #endif							/* NBM_SCHEMA_DIFF_H */

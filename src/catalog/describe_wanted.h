@@ -1,0 +1,12 @@
+/*
+ * describe_wanted.h
+ *		A description that people wrote, as the server would have written it.
+ */
+#ifndef NBM_DESCRIBE_WANTED_H
+#define NBM_DESCRIBE_WANTED_H
+
+#include "schema_diff_model.h"
+
+extern void nbm_settle_wanted(const NbmSchema *current, NbmSchema *wanted);
+
+#endif							/* NBM_DESCRIBE_WANTED_H */
