@@ -9,7 +9,8 @@
  * It is one query, whatever the number of tables.  Expressions and types come
  * as the server writes them under a search path of pg_catalog alone, which the
  * callers pin: every name of a schema of users is qualified in them, so that
- * they mean the same wherever they run.
+ * they mean the same wherever they run.  The callers pin what else the server
+ * heeds when it writes: how it quotes, and how values are printed.
  */
 #include "postgres.h"
 
@@ -22,7 +23,6 @@
 #define EQ " OPERATOR(pg_catalog.=) "
 #define NE " OPERATOR(pg_catalog.<>) "
 #define GT " OPERATOR(pg_catalog.>) "
-#define CAT " OPERATOR(pg_catalog.||) "
 #define CLASS_OF(name) "'pg_catalog." name "'::pg_catalog.regclass"
 #define OBJECT "pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
 
@@ -65,9 +65,9 @@
 /* Columns that own a sequence, and the default that draws from it. */
 #define SERIALS \
 	"serial AS MATERIALIZED (SELECT d.refobjid, d.refobjsubid," \
-	" 'nextval('" CAT "pg_catalog.quote_literal(" \
-	"s.oid::pg_catalog.regclass::pg_catalog.text)" \
-	CAT "'::regclass)' AS expression" \
+	" pg_catalog.concat('nextval(''', pg_catalog.replace(" \
+	"s.oid::pg_catalog.regclass::pg_catalog.text, '''', '''''')," \
+	" '''::regclass)') AS expression" \
 	" FROM tab JOIN pg_catalog.pg_depend AS d ON d.refobjid" EQ "tab.oid" \
 	" AND d.refclassid" EQ CLASS_OF("pg_class") " AND d.refobjsubid" GT "0" \
 	" AND d.classid" EQ CLASS_OF("pg_class") " AND d.deptype" EQ "'a'" \
