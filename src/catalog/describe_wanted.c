@@ -182,7 +182,7 @@ unsettled(const NbmSchema *current, const NbmSchema *wanted)
 {
 	NbmSchema  *tables = palloc0_object(NbmSchema);
 
-	tables->name = psprintf("notebook_migrate wanted %d", MyProcPid);
+	tables->name = psprintf("notebook_migrate wanted %07d", MyProcPid);
 	tables->tables = palloc_array(NbmTable *, wanted->count + 1);
 	for (int i = 0; i < wanted->count; i++)
 		if (!is_settled(current, wanted->tables[i]))

@@ -362,23 +362,19 @@ write_moves(Diff *diff, List *moves, WriteMove write)
 {
 	while (moves != NIL)
 	{
-		List	   *later = NIL;
+		int			before = list_length(moves);
 		ListCell   *cell;
 
 		foreach(cell, moves)
 		{
-			Move	   *move = lfirst(cell);
-
 			CHECK_FOR_INTERRUPTS();
-			if (is_blocked(moves, move))
-				later = lappend(later, move);
-			else
+			if (!is_blocked(moves, lfirst(cell)))
 			{
-				write(diff, move);
+				write(diff, lfirst(cell));
 				moves = foreach_delete_current(moves, cell);
 			}
 		}
-		if (later != NIL && list_length(later) == list_length(moves))
+		if (list_length(moves) == before)
 		{
 			Move	   *first = linitial(moves);
 			Move		aside = *first;

@@ -68,6 +68,7 @@ typedef struct NbmKey
 
 typedef struct NbmTable
 {
+	const char *path;			/* where it stands in its document */
 	char	   *name;
 	char	   *comment;
 	List	   *columns;		/* of NbmColumn, in their order */

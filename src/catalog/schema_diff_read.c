@@ -513,6 +513,7 @@ read_table(Reader *reader, Place place)
 
 	CHECK_MEMBERS(place, "name", "columns", "primary_key", "unique", "checks",
 				  "foreign_keys", "indexes", "comment");
+	table->path = place.path;
 	table->name = get_name(place, "name", true);
 	table->comment = get_comment(place);
 	table->columns = get_list(reader, place, "columns", read_column);
@@ -550,8 +551,7 @@ read_table(Reader *reader, Place place)
 
 /* Resolves what the foreign keys of a table lead to. */
 static void
-resolve_references(const NbmSchema *schema, const NbmTable *table,
-				   const char *path)
+resolve_references(const NbmSchema *schema, const NbmTable *table)
 {
 	ListCell   *cell;
 
@@ -567,9 +567,10 @@ resolve_references(const NbmSchema *schema, const NbmTable *table,
 			((NbmKey *) linitial(other->keys))->kind == NBM_KEY_PRIMARY)
 			key->ref_columns = ((NbmKey *) linitial(other->keys))->columns;
 		if (list_length(key->ref_columns) != list_length(key->columns))
-			nbm_malformed(path, "a foreign key leads to as many columns as it has");
+			nbm_malformed(table->path,
+						  "a foreign key leads to as many columns as it has");
 		if (other != NULL)
-			check_columns(other, key->ref_columns, path);
+			check_columns(other, key->ref_columns, table->path);
 	}
 }
 
@@ -651,7 +652,7 @@ is_same_name(const NbmKey *a, const NbmKey *b)
 
 /* Names what has no name, where all that has one is known. */
 static void
-name_keys(Reader *reader, const char *argument)
+name_keys(Reader *reader)
 {
 	NbmSchema  *schema = reader->schema;
 
@@ -673,7 +674,7 @@ name_keys(Reader *reader, const char *argument)
 				NbmKey	   *other = list_nth(keys, j);
 
 				if (other->name != NULL && is_same_name(key, other))
-					nbm_malformed(argument,
+					nbm_malformed(schema->tables[i]->path,
 								  "table \"%s\" has two constraints or indexes \"%s\"",
 								  schema->tables[i]->name, key->name);
 			}
@@ -726,7 +727,7 @@ nbm_find_column(const NbmTable *table, const char *name)
 
 /* Puts the tables that were read into order. */
 static void
-set_tables(NbmSchema *schema, const List *tables, const char *path)
+set_tables(NbmSchema *schema, const List *tables)
 {
 	ListCell   *cell;
 
@@ -736,7 +737,8 @@ set_tables(NbmSchema *schema, const List *tables, const char *path)
 	qsort(schema->tables, schema->count, sizeof(NbmTable *), by_name);
 	for (int i = 1; i < schema->count; i++)
 		if (by_name(&schema->tables[i - 1], &schema->tables[i]) == 0)
-			nbm_malformed(path, "table \"%s\" is there twice",
+			nbm_malformed(schema->tables[i]->path,
+						  "table \"%s\" is there twice",
 						  schema->tables[i]->name);
 }
 
@@ -760,13 +762,10 @@ nbm_read_schema(Jsonb *description, const char *argument)
 							   &control, HASH_ELEM | HASH_STRINGS |
 							   HASH_CONTEXT);
 	reader.schema->name = get_name(place, "schema", true);
-	set_tables(reader.schema, get_list(&reader, place, "tables", read_table),
-			   argument);
-	name_keys(&reader, argument);
+	set_tables(reader.schema, get_list(&reader, place, "tables", read_table));
+	name_keys(&reader);
 	for (int i = 0; i < reader.schema->count; i++)
-		resolve_references(reader.schema, reader.schema->tables[i],
-						   nbm_path_member(argument,
-										   nbm_text(reader.schema->tables[i]->name)));
+		resolve_references(reader.schema, reader.schema->tables[i]);
 	hash_destroy(reader.names);
 	return reader.schema;
 }

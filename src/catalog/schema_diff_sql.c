@@ -144,8 +144,6 @@ nbm_sql_type(NbmColumn *column, const char *sql, const char *schema,
 
 	begin_reading(&reading, path, sql);
 	type = nbm_parse_type(sql);
-	if (type->pct_type)
-		nbm_malformed(path, "must name a type, not a column");
 	column->type_oid = serial_type(type);
 	column->typmod = -1;
 	if (OidIsValid(column->type_oid))

@@ -355,16 +355,16 @@ sequence_call(const char *schema, const char *table, const char *column)
 
 /*
  * Does something to a column's own sequence, whose name is not in the
- * description: what stands before and after the name.
+ * description: a command, the name, and what comes after it.
  */
 static char *
 on_sequence(const char *schema, const char *table, const char *column,
-			const char *before, const char *after)
+			const char *command, const char *rest)
 {
-	char	   *body = psprintf("BEGIN EXECUTE pg_catalog.concat(%s, %s, %s); END",
-								quote_literal_cstr(before),
-								sequence_call(schema, table, column),
-								quote_literal_cstr(after));
+	char	   *body = psprintf("BEGIN EXECUTE pg_catalog.format(%s, %s); END",
+								quote_literal_cstr(psprintf("%s %%s%s", command,
+															rest)),
+								sequence_call(schema, table, column));
 
 	return psprintf("DO %s;", quote_literal_cstr(body));
 }
@@ -413,7 +413,7 @@ nbm_drop_numbering_sql(const char *schema, const char *table,
 						quote_identifier(column->name));
 	return psprintf("%s\n%s",
 					nbm_default_sql(schema, table, column->name, NULL),
-					on_sequence(schema, table, column->name, "DROP SEQUENCE ",
+					on_sequence(schema, table, column->name, "DROP SEQUENCE",
 								""));
 }
 
@@ -443,6 +443,6 @@ nbm_type_sql(const char *schema, const char *table, const NbmColumn *from,
 	if (to->numbering != NBM_SERIAL || from->numbering != NBM_SERIAL)
 		return change;
 	return psprintf("%s\n%s", change,
-					on_sequence(schema, table, to->name, "ALTER SEQUENCE ",
+					on_sequence(schema, table, to->name, "ALTER SEQUENCE",
 								psprintf(" AS %s", to->type)));
 }
