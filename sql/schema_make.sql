@@ -1,4 +1,7 @@
 -- A schema is described as it is to be; what makes it so becomes a migration.
+CREATE DATABASE regress_schema_make;
+\c regress_schema_make
+CREATE EXTENSION notebook_migrate;
 SET search_path = notebook_migrate, public;
 \pset format unaligned
 \pset tuples_only on
@@ -39,17 +42,26 @@ CREATE TABLE shop.old (c varchar(3) CHECK (c IN ('a', 'b')), d text DEFAULT 'x' 
 SELECT schema_make('4', jsonb_set(:'years', '{tables,2}', '{"name": "old", "columns": [{"name": "d", "type": "text", "default": "''x'' || ''y''"}, {"name": "c", "type": "varchar(3)"}], "checks": [{"expression": "c IN (''a'', ''b'')"}]}')) IS NULL;
 DROP TABLE shop.old;
 
+-- A sequence of the column's own becomes an identity, and again a sequence; numbers go on where they were.
+INSERT INTO shop.person (years) VALUES (1), (2);
+SELECT schema_make('5 identity', replace(:'years', '"serial"', '"always"')::jsonb);
+CALL schema_up();
+INSERT INTO shop.person (years) VALUES (3) RETURNING id;
+CALL schema_down();
+INSERT INTO shop.person (years) VALUES (4) RETURNING id;
+SELECT schema_describe('shop') = :'years';
+
 \set VERBOSITY terse
 -- What cannot be made is told at once, and nothing is left.
-SELECT schema_make('5', '{"schema": "shop", "tables": [{"name": "t", "columns": [{"name": "a", "type": "int"}], "checks": [{"expression": "b > 0"}]}]}');
+SELECT schema_make('6', '{"schema": "shop", "tables": [{"name": "t", "columns": [{"name": "a", "type": "int"}], "checks": [{"expression": "b > 0"}]}]}');
 \echo :SQLSTATE
-SELECT schema_make('5', '{"schema": "shop", "tables": [{"name": "t", "columns": [{"name": "a", "type": "nowhere"}]}]}');
-SELECT schema_make('5', '{"schema": "nowhere"}');
+SELECT schema_make('6', '{"schema": "shop", "tables": [{"name": "t", "columns": [{"name": "a", "type": "nowhere"}]}]}');
+SELECT schema_make('6', '{"schema": "nowhere"}');
 \echo :SQLSTATE
-SELECT schema_make('5', '{"schema": "shop", "tables": 1}');
+SELECT schema_make('6', '{"schema": "shop", "tables": 1}');
 SELECT schema_make(NULL, '{"schema": "shop"}');
-SELECT schema_make('5', NULL);
-SELECT schema_make('5', '{"schema": "shop"}', NULL);
+SELECT schema_make('6', NULL);
+SELECT schema_make('6', '{"schema": "shop"}', NULL);
 SELECT count(*) FROM pg_namespace WHERE nspname ~ 'wanted';
 
 -- Who may not create schemas has his document compared as it stands: it must be written as the server writes.
@@ -58,15 +70,14 @@ GRANT USAGE ON SCHEMA notebook_migrate TO maker;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA notebook_migrate TO maker;
 GRANT USAGE ON SCHEMA shop TO maker;
 SET ROLE maker;
-SELECT schema_make('6', :'years') IS NULL;
-SELECT schema_make('6', jsonb_set(:'years', '{tables,0,comment}', '"it''s"'));
-SELECT schema_make('7', jsonb_set(:'years', '{tables,1,checks,0,expression}', '"years >= 0"'));
+SELECT schema_make('7', :'years') IS NULL;
+SELECT schema_make('7', jsonb_set(:'years', '{tables,0,comment}', '"it''s"'));
+SELECT schema_make('8', jsonb_set(:'years', '{tables,1,checks,0,expression}', '"years >= 0"'));
 RESET ROLE;
-SELECT name, up, depends_on FROM schema_migration WHERE name >= '6' ORDER BY name;
+SELECT name, up, depends_on FROM schema_migration WHERE name >= '7' ORDER BY name;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate FROM maker;
 REVOKE ALL ON SCHEMA notebook_migrate, shop FROM maker;
 DROP ROLE maker;
 
-SET client_min_messages = warning;
-DELETE FROM schema_migration;
-DROP SCHEMA shop CASCADE;
+\c contrib_regression
+DROP DATABASE regress_schema_make;

@@ -35,11 +35,11 @@
 
 /* Is a table as it is wanted, by what the descriptions say? */
 static bool
-is_settled(const NbmSchema *current, NbmTable *wanted)
+is_settled(const NbmDescription *current, NbmTable *wanted)
 {
 	NbmTable   *table = nbm_find_table(current, wanted->name);
-	NbmSchema	before = {current->name, 1, &table};
-	NbmSchema	after = {current->name, 1, &wanted};
+	NbmDescription before = {current->name, 1, &table};
+	NbmDescription after = {current->name, 1, &wanted};
 
 	return table != NULL && nbm_schema_diff(&before, &after, NIL) == NIL;
 }
@@ -68,9 +68,9 @@ set_path(const char *path)
  * looked up in the schema that they are wanted in.
  */
 static Jsonb *
-make_and_describe(NbmSchema *tables, const char *real_schema)
+make_and_describe(NbmDescription *tables, const char *real_schema)
 {
-	NbmSchema	nothing = {tables->name, 0, NULL};
+	NbmDescription nothing = {tables->name, 0, NULL};
 	List	   *operations = nbm_schema_diff(&nothing, tables, NIL);
 	ListCell   *cell;
 
@@ -99,7 +99,7 @@ add_context(void *arg)
  * has not the rights.  Other errors are raised.
  */
 static Jsonb *
-try_tables(NbmSchema *tables, const char *real_schema)
+try_tables(NbmDescription *tables, const char *real_schema)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -135,7 +135,7 @@ try_tables(NbmSchema *tables, const char *real_schema)
  * made with it lead to those that are there.
  */
 static NbmTable *
-for_elsewhere(const NbmTable *table, const NbmSchema *made,
+for_elsewhere(const NbmTable *table, const NbmDescription *made,
 			  const char *real_schema)
 {
 	NbmTable   *copy = palloc_object(NbmTable);
@@ -158,7 +158,7 @@ for_elsewhere(const NbmTable *table, const NbmSchema *made,
 
 /* Puts what was described elsewhere in the place of what was wanted. */
 static void
-put_back(NbmSchema *wanted, const NbmSchema *made)
+put_back(NbmDescription *wanted, const NbmDescription *made)
 {
 	for (int i = 0; i < made->count; i++)
 	{
@@ -177,10 +177,10 @@ put_back(NbmSchema *wanted, const NbmSchema *made)
 }
 
 /* The tables of a schema that are not as they are, to be made elsewhere. */
-static NbmSchema *
-unsettled(const NbmSchema *current, const NbmSchema *wanted)
+static NbmDescription *
+unsettled(const NbmDescription *current, const NbmDescription *wanted)
 {
-	NbmSchema  *tables = palloc0_object(NbmSchema);
+	NbmDescription *tables = palloc0_object(NbmDescription);
 
 	tables->name = psprintf("notebook_migrate wanted %07d", MyProcPid);
 	tables->tables = palloc_array(NbmTable *, wanted->count + 1);
@@ -199,11 +199,11 @@ unsettled(const NbmSchema *current, const NbmSchema *wanted)
  * Raises the server's errors where it cannot be made.
  */
 void
-nbm_settle_wanted(const NbmSchema *current, NbmSchema *wanted)
+nbm_settle_wanted(const NbmDescription *current, NbmDescription *wanted)
 {
 	for (int round = 0; round < ROUNDS; round++)
 	{
-		NbmSchema  *tables = unsettled(current, wanted);
+		NbmDescription *tables = unsettled(current, wanted);
 		Jsonb	   *description;
 
 		if (tables->count == 0)

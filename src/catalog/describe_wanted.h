@@ -7,6 +7,7 @@
 
 #include "schema_diff_model.h"
 
-extern void nbm_settle_wanted(const NbmSchema *current, NbmSchema *wanted);
+extern void nbm_settle_wanted(const NbmDescription *current,
+							  NbmDescription *wanted);
 
 #endif							/* NBM_DESCRIBE_WANTED_H */

@@ -126,8 +126,10 @@ drop_keys(Diff *diff, bool foreign)
 			ListCell   *key;
 
 			foreach(key, table->old->keys)
+			{
 				if (foreign && ((NbmKey *) lfirst(key))->kind == NBM_KEY_FOREIGN)
 					drop_key(diff, table->old->name, lfirst(key));
+			}
 			continue;
 		}
 		for (int i = list_length(table->keys) - 1; i >= 0; i--)
@@ -817,8 +819,10 @@ add_foreign_keys(Diff *diff)
 		if (table->old != NULL)
 			continue;
 		foreach(key, table->new->keys)
+		{
 			if (((NbmKey *) lfirst(key))->kind == NBM_KEY_FOREIGN)
 				add_key(diff, table->new->name, lfirst(key));
+		}
 	}
 }
 
@@ -828,7 +832,7 @@ add_foreign_keys(Diff *diff)
  * one is called.  Raises 22023 for renames that fit neither.
  */
 List *
-nbm_schema_diff(const NbmSchema *before, const NbmSchema *after,
+nbm_schema_diff(const NbmDescription *before, const NbmDescription *after,
 				const List *renames)
 {
 	Diff		diff = {before->name, NIL, NIL};
@@ -842,8 +846,10 @@ nbm_schema_diff(const NbmSchema *before, const NbmSchema *after,
 	rename_all(&diff);
 	create_tables(&diff);
 	foreach(cell, diff.tables)
+	{
 		if (((NbmTablePair *) lfirst(cell))->columns != NIL)
 			change_columns(&diff, lfirst(cell));
+	}
 	foreach(cell, diff.tables)
 		add_keys(&diff, lfirst(cell), false);
 	foreach(cell, diff.tables)

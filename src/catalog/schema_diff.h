@@ -20,7 +20,8 @@ typedef struct NbmOperation
 	bool		destructive;
 } NbmOperation;
 
-extern List *nbm_schema_diff(const NbmSchema *before, const NbmSchema *after,
+extern List *nbm_schema_diff(const NbmDescription *before,
+							 const NbmDescription *after,
 							 const List *renames);
 extern void nbm_operation_notices(const List *operations);
 extern Jsonb *nbm_operation_jsonb(const NbmOperation *operation);

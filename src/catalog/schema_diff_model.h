@@ -75,12 +75,12 @@ typedef struct NbmTable
 	List	   *keys;			/* of NbmKey, by kind and name */
 } NbmTable;
 
-typedef struct NbmSchema
+typedef struct NbmDescription
 {
 	char	   *name;
 	int			count;
 	NbmTable  **tables;			/* by name */
-} NbmSchema;
+} NbmDescription;
 
 /* A hint: what was called from is to be called to. */
 typedef struct NbmRename
@@ -91,11 +91,13 @@ typedef struct NbmRename
 	bool		is_done;		/* it has that name already */
 } NbmRename;
 
-extern NbmSchema *nbm_read_schema(Jsonb *description, const char *argument);
+extern NbmDescription *nbm_read_schema(Jsonb *description,
+									   const char *argument);
 extern List *nbm_read_renames(Jsonb *renames);
 extern void nbm_malformed(const char *path, const char *what,...)
 			pg_attribute_printf(2, 3) pg_attribute_noreturn();
-extern NbmTable *nbm_find_table(const NbmSchema *schema, const char *name);
+extern NbmTable *nbm_find_table(const NbmDescription *schema,
+								const char *name);
 extern NbmColumn *nbm_find_column(const NbmTable *table, const char *name);
 extern bool nbm_has_string(const List *strings, const char *string);
 

@@ -97,6 +97,7 @@ pair_columns(NbmTablePair *table)
 	{
 		NbmColumnPair *pair = palloc0_object(NbmColumnPair);
 
+		CHECK_FOR_INTERRUPTS();
 		pair->old = lfirst(old);
 		pair->moved = lfirst(moved);
 		pair->new = nbm_find_column(table->new, pair->moved->name);
@@ -142,6 +143,7 @@ match_keys(const char *schema, List *pairs, List **left, bool by_name)
 		NbmKeyPair *pair = lfirst(cell);
 		ListCell   *other;
 
+		CHECK_FOR_INTERRUPTS();
 		foreach(other, *left)
 		{
 			NbmKey	   *key = lfirst(other);
@@ -260,8 +262,10 @@ same_names(const List *a, const List *b)
 	if (list_length(a) != list_length(b))
 		return false;
 	foreach(cell, a)
+	{
 		if (!nbm_has_string(b, lfirst(cell)))
 			return false;
+	}
 	return true;
 }
 
@@ -289,7 +293,7 @@ loses_its_key(const NbmTablePair *other, const List *names)
 
 /* The pair with a table of before; NULL: the table is not shown. */
 static NbmTablePair *
-find_pair(const NbmSchema *before, const List *pairs, const char *table)
+find_pair(const NbmDescription *before, const List *pairs, const char *table)
 {
 	int			low = 0;
 	int			high = before->count - 1;
@@ -312,7 +316,7 @@ find_pair(const NbmSchema *before, const List *pairs, const char *table)
 
 /* Makes foreign keys anew for what happens at their other ends. */
 static void
-renew_foreign(const NbmSchema *before, const List *pairs, NbmTablePair *table)
+renew_foreign(const NbmDescription *before, const List *pairs, NbmTablePair *table)
 {
 	ListCell   *cell;
 
@@ -333,14 +337,15 @@ renew_foreign(const NbmSchema *before, const List *pairs, NbmTablePair *table)
 
 /* The names of a schema's tables, which need not be in order; in new memory. */
 static HTAB *
-hash_of_names(const NbmSchema *schema)
+hash_of_names(const NbmDescription *schema)
 {
-	HASHCTL		control = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN,
-	.hcxt = CurrentMemoryContext};
-	HTAB	   *names = hash_create("notebook_migrate names of tables",
-									schema->count + 1, &control, HASH_ELEM |
-									HASH_STRINGS | HASH_CONTEXT);
+	HASHCTL		control = {.keysize = NAMEDATALEN};
+	HTAB	   *names;
 
+	control.entrysize = NAMEDATALEN;
+	control.hcxt = CurrentMemoryContext;
+	names = hash_create("notebook_migrate names of tables", schema->count + 1,
+						&control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	for (int i = 0; i < schema->count; i++)
 		(void) hash_search(names, schema->tables[i]->name, HASH_ENTER, NULL);
 	return names;
@@ -351,8 +356,8 @@ hash_of_names(const NbmSchema *schema)
  * are new.  before and moved are one schema, before and after the renames.
  */
 List *
-nbm_pair_tables(const NbmSchema *before, const NbmSchema *moved,
-				const NbmSchema *after)
+nbm_pair_tables(const NbmDescription *before, const NbmDescription *moved,
+				const NbmDescription *after)
 {
 	List	   *pairs = NIL;
 	HTAB	   *taken = hash_of_names(moved);

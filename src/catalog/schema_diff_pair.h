@@ -41,8 +41,8 @@ typedef struct NbmTablePair
 	List	   *keys;			/* of NbmKeyPair, where it is in both */
 } NbmTablePair;
 
-extern List *nbm_pair_tables(const NbmSchema *before, const NbmSchema *moved,
-							 const NbmSchema *after);
+extern List *nbm_pair_tables(const NbmDescription *before, const NbmDescription *moved,
+							 const NbmDescription *after);
 extern bool nbm_same_string(const char *a, const char *b);
 extern bool nbm_type_changes(const NbmColumnPair *pair);
 

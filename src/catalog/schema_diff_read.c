@@ -32,7 +32,7 @@ typedef struct Place
 /* What is read of one document. */
 typedef struct Reader
 {
-	NbmSchema  *schema;
+	NbmDescription *schema;
 	HTAB	   *names;			/* of what has one in the schema */
 } Reader;
 
@@ -62,8 +62,10 @@ nbm_has_string(const List *strings, const char *string)
 	ListCell   *cell;
 
 	foreach(cell, strings)
+	{
 		if (strcmp(lfirst(cell), string) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -215,6 +217,7 @@ get_names(Place place, const char *member, bool is_required)
 		JsonbValue	value;
 		char	   *name;
 
+		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
 		name = name_of(&value, path);
 		if (nbm_has_string(names, name))
@@ -248,11 +251,12 @@ get_list(Reader *reader, Place place, const char *member, ReadElement read)
 	for (int i = 0; array != NULL && i < JsonContainerSize(array); i++)
 	{
 		JsonbValue	value;
+		char	   *path;
 
 		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
-		list = lappend(list, read(reader, object_at(&value,
-													psprintf("%s[%d]", member_path(place, member), i))));
+		path = psprintf("%s[%d]", member_path(place, member), i);
+		list = lappend(list, read(reader, object_at(&value, path)));
 	}
 	return list;
 }
@@ -475,9 +479,12 @@ check_columns(const NbmTable *table, const List *columns, const char *path)
 	ListCell   *cell;
 
 	foreach(cell, columns)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (nbm_find_column(table, lfirst(cell)) == NULL)
 			nbm_malformed(path, "table \"%s\" has no column \"%s\"",
 						  table->name, (char *) lfirst(cell));
+	}
 }
 
 /* Orders strings. */
@@ -551,7 +558,7 @@ read_table(Reader *reader, Place place)
 
 /* Resolves what the foreign keys of a table lead to. */
 static void
-resolve_references(const NbmSchema *schema, const NbmTable *table)
+resolve_references(const NbmDescription *schema, const NbmTable *table)
 {
 	ListCell   *cell;
 
@@ -654,7 +661,7 @@ is_same_name(const NbmKey *a, const NbmKey *b)
 static void
 name_keys(Reader *reader)
 {
-	NbmSchema  *schema = reader->schema;
+	NbmDescription *schema = reader->schema;
 
 	for (int i = 0; i < schema->count; i++)
 	{
@@ -666,6 +673,7 @@ name_keys(Reader *reader)
 		{
 			NbmKey	   *key = lfirst(cell);
 
+			CHECK_FOR_INTERRUPTS();
 			if (key->name == NULL)
 				continue;
 			use_name(reader, key->name);
@@ -700,7 +708,7 @@ by_name(const void *a, const void *b)
 
 /* A table by its name; NULL: there is none. */
 NbmTable *
-nbm_find_table(const NbmSchema *schema, const char *name)
+nbm_find_table(const NbmDescription *schema, const char *name)
 {
 	NbmTable	wanted = {.name = unconstify(char *, name)};
 	NbmTable   *key = &wanted;
@@ -720,14 +728,16 @@ nbm_find_column(const NbmTable *table, const char *name)
 	ListCell   *cell;
 
 	foreach(cell, table->columns)
+	{
 		if (strcmp(((NbmColumn *) lfirst(cell))->name, name) == 0)
 			return lfirst(cell);
+	}
 	return NULL;
 }
 
 /* Puts the tables that were read into order. */
 static void
-set_tables(NbmSchema *schema, const List *tables)
+set_tables(NbmDescription *schema, const List *tables)
 {
 	ListCell   *cell;
 
@@ -746,18 +756,19 @@ set_tables(NbmSchema *schema, const List *tables)
  * Reads a description that an argument holds, in the current context.  Raises
  * 22023 where it is malformed, and the parser's errors where its SQL is.
  */
-NbmSchema *
+NbmDescription *
 nbm_read_schema(Jsonb *description, const char *argument)
 {
-	HASHCTL		control = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN,
-	.hcxt = CurrentMemoryContext};
+	HASHCTL		control = {.keysize = NAMEDATALEN};
 	Place		place = {&description->root, argument};
 	Reader		reader;
 
 	if (!JB_ROOT_IS_OBJECT(description))
 		nbm_malformed(argument, "must be an object");
 	CHECK_MEMBERS(place, "schema", "tables");
-	reader.schema = palloc0_object(NbmSchema);
+	reader.schema = palloc0_object(NbmDescription);
+	control.entrysize = NAMEDATALEN;
+	control.hcxt = CurrentMemoryContext;
 	reader.names = hash_create("notebook_migrate names of a schema", 128,
 							   &control, HASH_ELEM | HASH_STRINGS |
 							   HASH_CONTEXT);
@@ -828,7 +839,8 @@ nbm_read_renames(Jsonb *renames)
 		if (*rest == '.')
 			rest = take_name(rest + 1, &rename->column, path);
 		if (*rest != '\0')
-			nbm_malformed(path, "must be a table, or a table and a column with a dot between them");
+			nbm_malformed(path,
+						  "must be a table, or a table and a column with a dot between them");
 		if (rename->column == NULL)
 			tables = lappend(tables, rename);
 		else

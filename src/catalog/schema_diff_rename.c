@@ -38,7 +38,7 @@ find_rename(const List *renames, const char *table, const char *column)
  * where its own rename was done already, by the one that it has now.
  */
 static NbmTable *
-renamed_table(const NbmSchema *before, const List *renames,
+renamed_table(const NbmDescription *before, const List *renames,
 			  const NbmRename *rename)
 {
 	ListCell   *cell;
@@ -56,7 +56,7 @@ renamed_table(const NbmSchema *before, const List *renames,
 
 /* Was a rename done before, as far as one can see? */
 static bool
-is_done(const NbmSchema *before, const List *renames, const NbmRename *rename)
+is_done(const NbmDescription *before, const List *renames, const NbmRename *rename)
 {
 	NbmTable   *table;
 
@@ -89,7 +89,7 @@ check_alone(const List *renames, const NbmRename *rename)
 
 /* Raises unless a rename leads from what there is to what is wanted. */
 static void
-check_rename(const NbmSchema *before, const NbmSchema *after,
+check_rename(const NbmDescription *before, const NbmDescription *after,
 			 const List *renames, const NbmRename *rename)
 {
 	NbmTable   *from = renamed_table(before, renames, rename);
@@ -115,7 +115,7 @@ check_rename(const NbmSchema *before, const NbmSchema *after,
 
 /* Marks the renames that were done, and checks the others. */
 static void
-settle(const NbmSchema *before, const NbmSchema *after, const List *renames)
+settle(const NbmDescription *before, const NbmDescription *after, const List *renames)
 {
 	bool		again = true;
 	ListCell   *cell;
@@ -134,13 +134,15 @@ settle(const NbmSchema *before, const NbmSchema *after, const List *renames)
 		}
 	}
 	foreach(cell, renames)
+	{
 		if (!((NbmRename *) lfirst(cell))->is_done)
 			check_rename(before, after, renames, lfirst(cell));
+	}
 }
 
 /* The moves of a table's columns, by the name that it has before. */
 static List *
-moves_of(const NbmSchema *before, const List *renames, const char *table)
+moves_of(const NbmDescription *before, const List *renames, const char *table)
 {
 	List	   *moves = NIL;
 	ListCell   *cell;
@@ -193,7 +195,7 @@ moved_names(const List *moves, const List *names)
 
 /* A key after the renames. */
 static NbmKey *
-moved_key(const NbmSchema *before, const List *renames, const List *moves,
+moved_key(const NbmDescription *before, const List *renames, const List *moves,
 		  const NbmKey *key)
 {
 	NbmKey	   *copy = palloc_object(NbmKey);
@@ -236,11 +238,11 @@ moved_column(const List *moves, const NbmColumn *column)
  * their columns and keys are in the same order as they were.  Raises 22023
  * where a rename fits neither of the two.
  */
-NbmSchema *
-nbm_renamed(const NbmSchema *before, const NbmSchema *after,
+NbmDescription *
+nbm_renamed(const NbmDescription *before, const NbmDescription *after,
 			const List *renames)
 {
-	NbmSchema  *schema = palloc_object(NbmSchema);
+	NbmDescription *schema = palloc_object(NbmDescription);
 
 	settle(before, after, renames);
 	*schema = *before;

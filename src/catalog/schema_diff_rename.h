@@ -7,7 +7,7 @@
 
 #include "schema_diff_model.h"
 
-extern NbmSchema *nbm_renamed(const NbmSchema *before, const NbmSchema *after,
-							  const List *renames);
+extern NbmDescription *nbm_renamed(const NbmDescription *before, const NbmDescription *after,
+								   const List *renames);
 
 #endif							/* NBM_SCHEMA_DIFF_RENAME_H */

@@ -220,7 +220,8 @@ nbm_sql_check(NbmPiece piece, const char *sql, const char *path)
 		sole_index(parse(psprintf(INDEX_HEAD "%s; SELECT", sql),
 						 RAW_PARSE_DEFAULT, path), 2);
 	if (!is_one)
-		nbm_malformed(path, "must be the end of one CREATE INDEX, from USING or the list of columns on");
+		nbm_malformed(path,
+					  "must be the end of one CREATE INDEX, from USING or the list of columns on");
 }
 
 /* Collects the columns that stand in an expression, with their places. */
@@ -275,9 +276,10 @@ skip_name(const char *at)
 static const char *
 skip_string(const char *sql, const char *at)
 {
-	bool		has_escapes = at > sql && (at[-1] == 'E' || at[-1] == 'e') &&
-		(at - 1 == sql || !isalnum((unsigned char) at[-2]));
+	bool		has_escapes = at > sql && pg_tolower(at[-1]) == 'e';
 
+	if (has_escapes && at - 1 > sql)
+		has_escapes = !isalnum((unsigned char) at[-2]);
 	for (at++; *at != '\0'; at++)
 	{
 		if (has_escapes && *at == '\\' && at[1] != '\0')
@@ -424,8 +426,10 @@ moved_to(const List *moves, const char *name)
 	ListCell   *cell;
 
 	foreach(cell, moves)
+	{
 		if (strcmp(((NbmMove *) lfirst(cell))->from, name) == 0)
 			return ((NbmMove *) lfirst(cell))->to;
+	}
 	return NULL;
 }
 

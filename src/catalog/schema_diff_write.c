@@ -269,6 +269,44 @@ nbm_drop_column_sql(const char *schema, const char *table, const char *column)
 					nbm_table_in(schema, table), quote_identifier(column));
 }
 
+/* Are two lists of names the same? */
+static bool
+same_list(const List *a, const List *b)
+{
+	ListCell   *x;
+	ListCell   *y;
+
+	forboth(x, a, y, b)
+		if (strcmp(lfirst(x), lfirst(y)) != 0)
+		return false;
+	return list_length(a) == list_length(b);
+}
+
+/*
+ * Can a key be made with its table?  There the server takes every constraint
+ * for valid, and leaves out a key over the columns of another one.
+ */
+static bool
+is_inline(const NbmTable *table, const NbmKey *key)
+{
+	ListCell   *cell;
+
+	if (key->kind == NBM_KEY_CHECK)
+		return !key->not_valid;
+	if (key->kind != NBM_KEY_PRIMARY && key->kind != NBM_KEY_UNIQUE)
+		return false;
+	foreach(cell, table->keys)
+	{
+		NbmKey	   *other = lfirst(cell);
+
+		if (other == key)
+			break;
+		if (same_list(other->columns, key->columns))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Makes a table with all that it has but foreign keys, which may lead to
  * tables that are made later.
@@ -292,7 +330,7 @@ nbm_create_table_sql(const char *schema, const NbmTable *table)
 	{
 		NbmKey	   *key = lfirst(cell);
 
-		if (key->kind > NBM_KEY_CHECK || key->not_valid)
+		if (!is_inline(table, key))
 			continue;
 		appendStringInfo(&buf, "%sCONSTRAINT %s %s", separator,
 						 quote_identifier(key->name),
@@ -318,11 +356,12 @@ nbm_create_table_sql(const char *schema, const NbmTable *table)
 	{
 		NbmKey	   *key = lfirst(cell);
 
-		if (key->kind == NBM_KEY_INDEX ||
-			(key->kind == NBM_KEY_CHECK && key->not_valid))
+		if (key->kind == NBM_KEY_FOREIGN)
+			continue;
+		if (!is_inline(table, key))
 			appendStringInfo(&buf, "\n%s",
 							 nbm_add_key_sql(schema, table->name, key));
-		else if (key->kind != NBM_KEY_FOREIGN && key->comment)
+		else if (key->comment)
 			appendStringInfo(&buf, "\n%s",
 							 nbm_key_comment_sql(schema, table->name, key,
 												 key->comment));
@@ -394,9 +433,11 @@ nbm_add_numbering_sql(const char *schema, const char *table,
 						 quote_literal_cstr(sequence));
 	}
 	else
-		appendStringInfo(&buf, "ALTER TABLE %s ALTER COLUMN %s ADD %s AS IDENTITY;",
+		appendStringInfo(&buf,
+						 "ALTER TABLE %s ALTER COLUMN %s ADD %s AS IDENTITY;",
 						 in, name, identity_clause(column->numbering));
-	appendStringInfo(&buf, "\nSELECT pg_catalog.setval(%s, pg_catalog.max(%s)) FROM %s HAVING pg_catalog.max(%s) > 0;",
+	appendStringInfo(&buf, "\nSELECT pg_catalog.setval(%s, pg_catalog.max(%s))"
+					 " FROM %s HAVING pg_catalog.max(%s) > 0;",
 					 sequence_call(schema, table, column->name), name, in,
 					 name);
 	return buf.data;
@@ -429,11 +470,11 @@ nbm_type_sql(const char *schema, const char *table, const NbmColumn *from,
 	const char *name = quote_identifier(to->name);
 	Oid			function;
 	bool		has_cast = OidIsValid(from->type_oid) &&
-		OidIsValid(to->type_oid) &&
-		(from->type_oid == to->type_oid ||
-		 find_coercion_pathway(to->type_oid, from->type_oid,
-							   COERCION_EXPLICIT,
-							   &function) != COERCION_PATH_NONE);
+	OidIsValid(to->type_oid) &&
+	(from->type_oid == to->type_oid ||
+	 find_coercion_pathway(to->type_oid, from->type_oid,
+						   COERCION_EXPLICIT,
+						   &function) != COERCION_PATH_NONE);
 	char	   *change = psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s%s%s USING %s%s::%s;",
 								  in, name, to->type,
 								  to->collation ? " COLLATE " : "",

@@ -39,8 +39,8 @@ Datum
 nbm_schema_diff_sql(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	NbmSchema  *before;
-	NbmSchema  *after;
+	NbmDescription *before;
+	NbmDescription *after;
 	List	   *operations;
 	ListCell   *cell;
 
@@ -146,8 +146,8 @@ PG_FUNCTION_INFO_V1(nbm_schema_make_sql);
 Datum
 nbm_schema_make_sql(PG_FUNCTION_ARGS)
 {
-	NbmSchema  *wanted;
-	NbmSchema  *current;
+	NbmDescription *wanted;
+	NbmDescription *current;
 	List	   *operations;
 	Datum		name;
 
