@@ -91,8 +91,13 @@ SELECT pg_temp.refused(format('{"schema": "app", "tables": [{"name": "t", "colum
 SELECT pg_temp.refused(format('{"schema": "app", "tables": [{"name": "t", "columns": [], "indexes": [{"definition": %s}]}]}', to_json(i)))
   FROM unnest(ARRAY['(a); DROP TABLE x', '(a) --', '', 'a', '(a) WHERE', 'USING btree (a) WHERE a > 0; SELECT 1']) AS i;
 -- Renames that lead nowhere.
+SELECT pg_temp.refused(format('{"schema": "app", "tables": [{"name": "t", "columns": [], "foreign_keys": [{"columns": ["x"], "references": {"table": "t"}, "match": "%s"}]}]}', repeat('é', 600)));
+SELECT * FROM schema_diff(pg_temp.tables('{"name": "t", "columns": [{"name": "x", "type": "int"}, {"name": "y", "type": "int"}]}'),
+  pg_temp.tables('{"name": "t", "columns": [{"name": "z", "type": "int"}]}'), '{"t.x": "z", "t.y": "z"}');
+SELECT * FROM schema_diff(pg_temp.tables('{"name": "t", "columns": []}'), pg_temp.tables('{"name": "t", "columns": []}'), '{"t.x": "z"}');
+SELECT * FROM schema_diff(pg_temp.tables('{"name": "t", "columns": [{"name": "x", "type": "int"}]}'), pg_temp.tables('{"name": "t", "columns": []}'), '{"t.x": "z"}');
 SELECT r, pg_temp.refused('{"schema": "app", "tables": [{"name": "t", "columns": [{"name": "x", "type": "int"}]}]}', r)
-  FROM unnest(ARRAY['[]', '{"t": 1}', '{"t": ""}', '{"": "t"}', '{"t.": "t"}', '{"a.b.c": "t"}', '{"\"a": "t"}', '{"a\"": "t"}', '{"u": "v"}', '{"t": "u"}', '{"t.y": "z"}']) AS r;
+  FROM unnest(ARRAY['[]', '{"t": 1}', '{"t": ""}', '{"": "t"}', '{"t.": "t"}', '{"a.b.c": "t"}', '{"\"a": "t"}', '{"a\"": "t"}', '{"u": "v"}', '{"t": "u"}', '{"t.y": "z"}', format('{"%s": "t"}', repeat('x', 64))]) AS r;
 
 -- Nothing can be compared with nothing known.
 SELECT * FROM schema_diff(NULL, '{}');

@@ -47,4 +47,11 @@ typedef char NbmByte;
 #define nbm_parse_type(text) typeStringToTypeName(text)
 #endif
 
+/* 18 brought keys over periods and constraints that nothing enforces: c. */
+#if PG_VERSION_NUM >= 180000
+#define NBM_IS_PLAIN_CONSTRAINT " AND NOT c.conperiod AND c.conenforced"
+#else
+#define NBM_IS_PLAIN_CONSTRAINT ""
+#endif
+
 #endif							/* NBM_COMPAT_H */

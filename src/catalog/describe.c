@@ -136,6 +136,7 @@
 	" FROM tab" \
 	" JOIN pg_catalog.pg_constraint AS c ON c.conrelid" EQ "tab.oid" \
 	" AND c.contype" EQ "ANY ('{p,u,f,c}') AND c.conparentid" EQ "0" \
+	NBM_IS_PLAIN_CONSTRAINT \
 	" LEFT JOIN pg_catalog.pg_class AS r ON r.oid" EQ "c.confrelid" \
 	" LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid" EQ "r.relnamespace" \
 	" LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid" EQ "c.conindid" \

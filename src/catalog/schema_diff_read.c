@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "jsonb_bytes.h"
 #include "paths.h"
+#include "problems.h"
 #include "schema_diff_sql.h"
 
 /* An object of the document that is being read. */
@@ -116,17 +117,24 @@ string_of(const JsonbValue *value, const char *path)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+/* Raises unless a string can be a name. */
+static void
+check_name(const char *name, const char *path)
+{
+	if (*name == '\0')
+		nbm_malformed(path, "a name must not be empty");
+	if (strlen(name) >= NAMEDATALEN)
+		nbm_malformed(path, "a name must not be longer than %d bytes",
+					  NAMEDATALEN - 1);
+}
+
 /* A name that a value must be. */
 static char *
 name_of(const JsonbValue *value, const char *path)
 {
 	char	   *name = string_of(value, path);
 
-	if (*name == '\0')
-		nbm_malformed(path, "a name must not be empty");
-	if (strlen(name) >= NAMEDATALEN)
-		nbm_malformed(path, "a name must not be longer than %d bytes",
-					  NAMEDATALEN - 1);
+	check_name(name, path);
 	return name;
 }
 
@@ -187,8 +195,8 @@ get_word(Place place, const char *member, const char *const *words, int count)
 	for (int i = 0; i < count; i++)
 		if (strcmp(word, words[i]) == 0)
 			return word;
-	nbm_malformed(member_path(place, member), "\"%s\" is not known here",
-				  word);
+	nbm_malformed(member_path(place, member), "%s is not known here",
+				  nbm_clipped(nbm_text(word)));
 }
 
 /* The array that a member is; NULL: there is none. */
@@ -809,8 +817,7 @@ take_name(const char *at, char **name, const char *path)
 				nbm_malformed(path, "a name with a quote must be quoted");
 			appendStringInfoChar(&buf, *at);
 		}
-	if (buf.len == 0)
-		nbm_malformed(path, "a name must not be empty");
+	check_name(buf.data, path);
 	*name = buf.data;
 	return at;
 }
