@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_target.h"
 #include "parser/parse_type.h"
@@ -391,6 +392,7 @@ nbm_sql_columns(NbmPiece piece, const char *sql)
 	{
 		const char *name = ((Mention *) lfirst(cell))->name;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!nbm_has_string(names, name))
 			names = lappend(names, pstrdup(name));
 	}

@@ -271,7 +271,7 @@ my @changes = (
 	sub { my ($s, $t, $c) = @_; $c->{default} = !$c->{default} if !$c->{identity} && !$c->{generated}; },
 	(sub {
 		my ($s, $t, $c) = @_;
-		($c) = shuffle((grep { $_->{identity} } @{ $t->{columns} }), $c);
+		($c) = ((grep { $_->{identity} } @{ $t->{columns} }), $c);
 		return if !is_int($c) || $c->{generated};
 		delete $c->{default};
 		$c->{identity} = pick(undef, 'always', 'by default', 'serial');
