@@ -1273,6 +1273,34 @@ COMMENT ON FUNCTION notebook_migrate.schema_baseline(text) IS
 -- Schemas as documents
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION notebook_migrate.schema_describe(schema name)
+RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100000 SET search_path = pg_catalog, pg_temp
+  -- what it writes depends on nobody's settings
+  SET standard_conforming_strings = on SET quote_all_identifiers = off SET datestyle = 'ISO, YMD'
+  SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS 'MODULE_PATHNAME', 'nbm_schema_describe_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_describe(name) IS
+  'The tables of a schema as a document: columns, keys, foreign keys, checks, indexes, comments';
+
+CREATE FUNCTION notebook_migrate.schema_diff(before jsonb, after jsonb, renames jsonb DEFAULT '{}')
+RETURNS TABLE(ordinal int, operation jsonb, up text, down text, destructive boolean)
+LANGUAGE c STABLE PARALLEL SAFE COST 100000 ROWS 10 SET search_path = pg_catalog, pg_temp
+  SET standard_conforming_strings = on SET quote_all_identifiers = off
+AS 'MODULE_PATHNAME', 'nbm_schema_diff_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_diff(jsonb, jsonb, jsonb) IS
+  'What makes one described schema of another: operations in their order, with SQL both ways';
+
+CREATE FUNCTION notebook_migrate.schema_make(name text, desired jsonb, renames jsonb DEFAULT '{}')
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+  -- what it writes depends on nobody's settings
+  SET standard_conforming_strings = on SET quote_all_identifiers = off SET datestyle = 'ISO, YMD'
+  SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS 'MODULE_PATHNAME', 'nbm_schema_make_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_make(text, jsonb, jsonb) IS
+  'Registers what makes a schema what it is described to be, after all other migrations; NULL: it is that already';
+
 -- ---------------------------------------------------------------------------
 -- Graph operations
 -- ---------------------------------------------------------------------------

@@ -65,4 +65,18 @@ typedef char NbmByte;
 	PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, NULL)
 #endif
 
+/* 16 gave the parser of type names a place for soft errors. */
+#if PG_VERSION_NUM >= 160000
+#define nbm_parse_type_name(text) typeStringToTypeName(text, NULL)
+#else
+#define nbm_parse_type_name(text) typeStringToTypeName(text)
+#endif
+
+/* 18 brought keys over periods and constraints that nothing enforces: c. */
+#if PG_VERSION_NUM >= 180000
+#define NBM_IS_PLAIN_CONSTRAINT " AND NOT c.conperiod AND c.conenforced"
+#else
+#define NBM_IS_PLAIN_CONSTRAINT ""
+#endif
+
 #endif							/* NBM_COMPAT_H */

@@ -34,7 +34,7 @@ typedef struct Note
 	NbmHistoryEntry entry;
 	char	   *body;
 	uint8		digest[NBM_DIGEST_LEN];
-}			Note;
+} Note;
 
 /* Appends a string behind its length; -1 for NULL. */
 static void
@@ -77,7 +77,7 @@ write_note(Oid owner, const char *body, const NbmHistoryEntry *entry)
 
 /* Reads it. */
 static void
-read_note(const char *payload, Note * note)
+read_note(const char *payload, Note *note)
 {
 	NbmHistoryEntry *entry = &note->entry;
 	char	   *at;
