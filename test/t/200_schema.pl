@@ -13,7 +13,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('schema');
 $node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "restart_after_crash = on\nmax_connections = 40\n");
+$node->append_conf('postgresql.conf', "restart_after_crash = on\nmax_connections = 40\nmax_prepared_transactions = 5\n");
 $node->start;
 $ENV{PGCLIENTENCODING} = 'UTF8';
 my $path = 'SET search_path = public, notebook_migrate;';
@@ -162,6 +162,34 @@ database('two', registered(
 	$_->quit foreach $gate, $first, $second, $third;
 }
 
+# What is being applied is not given another text, nor taken as applied, meanwhile.
+database('meanwhile', registered("'m1', \$\$$waits; INSERT INTO log (line) VALUES ('m1')\$\$"));
+{
+	my ($gate, $runner, $other, $third) = (gate(), session(), session(), session());
+	send_off($runner, 'CALL schema_up()');
+	at_gate($runner, 'meanwhile');
+	send_off($other, q{SELECT schema_register('m1', 'SELECT 1')});
+	until_true("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $other->{pid}", 'another text waits');
+	send_off($third, q{SELECT schema_baseline('m1')});
+	at_turn($third, 'a baseline');
+	# in another database, nobody is waited for
+	$node->safe_psql('postgres', 'CREATE DATABASE neighbour');
+	$db = 'neighbour';
+	sql(q{CREATE EXTENSION notebook_migrate; SELECT schema_register('m1', 'CREATE TABLE t ()')});
+	is(error(q{CALL schema_up(lock_timeout => '1ms')}), '', 'another database has a turn of its own');
+	$db = 'meanwhile';
+	open_gate($gate);
+	answer($runner);
+	is($runner->{stderr}, '', 'the runner is through');
+	answer($other);
+	like($other->{stderr}, qr/ERROR:  55000: /, 'then it is too late for another text');
+	is(answer($third), 0, 'and there is nothing left for a baseline');
+	is_sql('SELECT name, state FROM schema_history', 'm1|applied', 'applied, once');
+	is_sql('SELECT name, state, note FROM schema_status()', 'm1|applied|', 'with the text that it has');
+	unlocked('meanwhile');
+	$_->quit foreach $gate, $runner, $other, $third;
+}
+
 # Four runners, forty migrations, every isolation level: each is applied once.
 foreach my $level ('read committed', 'repeatable read', 'serializable')
 {
@@ -236,6 +264,17 @@ database('atomic', registered(q{'m1', 'INSERT INTO log (line) VALUES (''m1'')'},
 	is(ask($first, 'SELECT schema_up_atomic()'), 1, 'savepoint: again');
 	ask($first, 'COMMIT');
 	is_sql(q{SELECT count(*) FROM log WHERE line = 'm4'}, 1, 'savepoint: once');
+
+	# A transaction that is prepared has its turn until it is ended.
+	sql(q{SELECT schema_register('m4a', 'INSERT INTO log (line) VALUES (''m4a'')')});
+	ask($first, 'BEGIN');
+	ask($first, 'SELECT schema_up_atomic()');
+	ask($first, q{PREPARE TRANSACTION 'prepared'});
+	is($first->{stderr}, '', 'prepared');
+	fails(q{CALL schema_up(lock_timeout => '10ms')}, qr/ERROR:  55P03: (?!.*\b0\b)/s, 'prepared: nobody else works, and no process is named that is not');
+	ask($second, q{COMMIT PREPARED 'prepared'});
+	is(error('CALL schema_up()'), '', 'prepared: ended');
+	is_sql(q{SELECT count(*) FROM log WHERE line = 'm4a'}, 1, 'prepared: once');
 
 	# An error that is caught.
 	sql(q{SELECT schema_register('m5', 'SELECT 1/0')});
@@ -583,6 +622,19 @@ CREATE TABLE poors.schema_history (); CREATE TABLE poors.schema_migration (); CR
 	$does->(q{SELECT count(*) > 0 FROM schema_plan('m1', 'down')}, 't', 'poor: trap: plans');
 	$does->(q{SELECT count(*) FROM schema_status()}, 4, 'poor: trap: states');
 	is_sql('SELECT count(*) FROM rich', 0, 'what is not his is untouched');
+
+	# What runs when the transaction ends runs with his rights as well.
+	sql('CREATE TABLE who (what text, who name); GRANT ALL ON who TO poor');
+	ask($s, 'DROP OPERATOR poors.= (text, text); RESET search_path; SET search_path = poors, notebook_migrate');
+	ask($s, q{CREATE TABLE d (i int); CREATE FUNCTION note(text) RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.who VALUES ($1, current_user); RETURN 1; END';
+CREATE FUNCTION d() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM poors.note(''trigger''); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER d AFTER INSERT ON d DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION d()});
+	$does->(q{SELECT schema_register('d', 'INSERT INTO poors.d VALUES (1); DECLARE c CURSOR WITH HOLD FOR SELECT poors.note(''cursor''); SELECT poors.note(''body'')', 'INSERT INTO poors.d VALUES (1)')}, 't', 'poor: at the end: registers');
+	$does->('CALL schema_up()', '', 'poor: at the end: applies');
+	$does->('CALL schema_down()', '', 'poor: at the end: undoes');
+	ask($s, 'CLOSE ALL');
+	$does->('SELECT schema_up_atomic()', 1, 'poor: at the end: in a transaction');
+	is_sql('SELECT what, who, count(*) FROM who GROUP BY 1, 2 ORDER BY 1', "body|poor|2\ncursor|poor|2\ntrigger|poor|3", 'poor: at the end: all of it with his rights');
 
 	# Another one's rights: a superuser who applies what he wrote has been told; but without the functions nothing is to be had.
 	$node->safe_psql($db, 'REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA notebook_migrate FROM poor');
