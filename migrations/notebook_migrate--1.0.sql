@@ -1223,6 +1223,14 @@ COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
 -- Lint and bundles
 -- ---------------------------------------------------------------------------
 
+-- It runs nothing, and resolves names as the script would: along the caller's search path.
+CREATE FUNCTION notebook_migrate.schema_lint(sql text)
+RETURNS TABLE(statement int, rule text, message text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 ROWS 10
+AS 'MODULE_PATHNAME', 'nbm_schema_lint_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_lint(text) IS
+  'What should be known of a script before it runs: locks, rewrites, lost data. Runs nothing';
+
 -- ---------------------------------------------------------------------------
 -- Care
 -- ---------------------------------------------------------------------------

@@ -40,4 +40,19 @@ typedef char NbmByte;
 	make_range(typcache, lower, upper, false)
 #endif
 
+/* 17 lets a generated column get another expression, which writes all rows. */
+#if PG_VERSION_NUM >= 170000
+#define NBM_AT_SET_EXPRESSION AT_SetExpression
+#else
+#define NBM_AT_SET_EXPRESSION (-1)
+#endif
+
+/* 18 has generated columns that are not stored. */
+#if PG_VERSION_NUM >= 180000
+#define nbm_is_stored(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_STORED)
+#else
+#define nbm_is_stored(constraint) true
+#endif
+
 #endif							/* NBM_COMPAT_H */
