@@ -22,6 +22,7 @@
 #include "paths.h"
 #include "query.h"
 #include "schema_bundle.h"
+#include "schema_graph.h"
 
 #define FORMAT "notebook_migrate schema bundle"
 #define VERSION 1
@@ -48,6 +49,7 @@ static const struct
 	const char *name;
 	MemberType	type;
 }			members[] =
+
 {
 	[NAME] = {"name", A_STRING},
 	[UP] = {"up", A_STRING},
@@ -72,11 +74,13 @@ typedef struct Bundled
 	Datum		values[ARGUMENTS];
 	char		nulls[ARGUMENTS + 1];
 	char	   *path;
-	JsonbValue	name;
+	NbmText		name;			/* of the bundle, like needs */
+	JsonbContainer *needs;		/* its depends_on; NULL: none is given */
 } Bundled;
 
 /* Raises 22023. */
-static void pg_attribute_noreturn()
+static void
+pg_attribute_noreturn()
 refuse(const char *path, const char *must)
 {
 	ereport(ERROR,
@@ -93,14 +97,14 @@ Jsonb *
 nbm_bundle_export(void)
 {
 	const char *query =
-		"SELECT pg_catalog.jsonb_build_object('format', '" FORMAT "',"
-		" 'version', $1, 'migrations', COALESCE(pg_catalog.jsonb_agg("
-		"pg_catalog.jsonb_build_object('name', m.name, 'up', m.up,"
-		" 'down', m.down, 'depends_on', m.depends_on, 'replaces', m.replaces,"
-		" 'transactional', m.transactional,"
-		" 'sha256', pg_catalog.encode(m.sha256, 'hex'))"
-		" ORDER BY m.name COLLATE \"C\"), '[]'))"
-		" FROM notebook_migrate.schema_migration m";
+	"SELECT pg_catalog.jsonb_build_object('format', '" FORMAT "',"
+	" 'version', $1, 'migrations', COALESCE(pg_catalog.jsonb_agg("
+	"pg_catalog.jsonb_build_object('name', m.name, 'up', m.up,"
+	" 'down', m.down, 'depends_on', m.depends_on, 'replaces', m.replaces,"
+	" 'transactional', m.transactional,"
+	" 'sha256', pg_catalog.encode(m.sha256, 'hex'))"
+	" ORDER BY m.name COLLATE \"C\"), '[]'))"
+	" FROM notebook_migrate.schema_migration m";
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(VERSION)};
 
@@ -227,38 +231,90 @@ read_migration(JsonbContainer *migrations, int index, Bundled *bundled)
 			refuse(nbm_path_member(bundled->path, nbm_text(members[i].name)),
 				   type_names[A_STRING]);
 	}
-	(void) nbm_get(migration, members[NAME].name, &bundled->name);
+	(void) nbm_get_string(migration, members[NAME].name, &bundled->name);
+	bundled->needs = NULL;
+	(void) nbm_get_container(migration, members[DEPENDS_ON].name, true,
+							 &bundled->needs);
 }
 
-/* Orders migrations by name, for qsort. */
+/* Orders migrations by name, for qsort and bsearch. */
 static int
 by_name(const void *a, const void *b)
 {
-	const JsonbValue *x = &(*(Bundled *const *) a)->name;
-	const JsonbValue *y = &(*(Bundled *const *) b)->name;
-
-	return nbm_key_cmp(nbm_text_of(x), nbm_text_of(y));
+	return nbm_key_cmp(((const Bundled *) a)->name,
+					   ((const Bundled *) b)->name);
 }
 
-/* Raises 22023 where two migrations have one name. */
+/* Raises 22023 where two migrations, which are sorted, have one name. */
 static void
-check_names(Bundled *bundled, int count)
+check_names(const Bundled *bundled, int count)
 {
-	Bundled   **sorted = palloc_array(Bundled *, Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		sorted[i] = &bundled[i];
-	qsort(sorted, count, sizeof(Bundled *), by_name);
 	for (int i = 1; i < count; i++)
 	{
-		if (by_name(&sorted[i - 1], &sorted[i]) == 0)
+		if (by_name(&bundled[i - 1], &bundled[i]) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("invalid schema bundle"),
 					 errdetail("%s and %s have one name.",
-							   Min(sorted[i - 1], sorted[i])->path,
-							   Max(sorted[i - 1], sorted[i])->path)));
+							   bundled[i - 1].path, bundled[i].path)));
 	}
+}
+
+/*
+ * Which migration needs which of the bundle's others, all of them sorted.  The
+ * caller frees the result with its context.
+ */
+static NbmNeed *
+find_needs(const Bundled *bundled, int count, int *nneeds)
+{
+	int			room = 64;
+	NbmNeed    *needs = palloc_array(NbmNeed, room);
+
+	*nneeds = 0;
+	for (int i = 0; i < count; i++)
+	{
+		JsonbContainer *names = bundled[i].needs;
+
+		for (int j = 0; names != NULL && j < JsonContainerSize(names); j++)
+		{
+			Bundled		key;
+			Bundled    *found;
+			JsonbValue	name;
+
+			nbm_element(names, j, &name);
+			key.name = nbm_text_of(&name);
+			found = bsearch(&key, bundled, count, sizeof(Bundled), by_name);
+			if (found == NULL)
+				continue;
+			if (*nneeds == room)
+				needs = repalloc_array(needs, NbmNeed, room *= 2);
+			needs[(*nneeds)++] = (NbmNeed)
+			{
+				i, found - bundled
+			};
+		}
+	}
+	return needs;
+}
+
+/*
+ * The order in which migrations, which are sorted by name, are registered: what
+ * others need comes first, so that no definition that is still to be replaced
+ * closes a cycle.  A cycle of the bundle's own is schema_register()'s to tell.
+ */
+static int *
+registration_order(const Bundled *bundled, int count)
+{
+	int		   *order = palloc_array(int, Max(count, 1));
+	int			nneeds;
+	NbmNeed    *needs = find_needs(bundled, count, &nneeds);
+
+	if (nbm_graph_order(count, needs, nneeds, order) < count)
+	{
+		for (int i = 0; i < count; i++)
+			order[i] = i;
+	}
+	return order;
 }
 
 /* The bundle's migrations; raises 22023 for what is no bundle. */
@@ -301,11 +357,10 @@ name_migration(void *arg)
 
 	if (*bundled != NULL)
 		errcontext("%s of the bundle, \"%.*s\"", (*bundled)->path,
-				   (*bundled)->name.val.string.len,
-				   (*bundled)->name.val.string.val);
+				   (*bundled)->name.len, (*bundled)->name.str);
 }
 
-/* Registers migrations; returns how many were not known yet. */
+/* Registers migrations, sorted by name; returns how many were not known yet. */
 static int
 register_all(Bundled *bundled, int count)
 {
@@ -321,6 +376,7 @@ register_all(Bundled *bundled, int count)
 		.callback = name_migration,
 		.arg = &current
 	};
+	int		   *order = registration_order(bundled, count);
 	int			added = 0;
 
 	if (plan == NULL)
@@ -329,7 +385,7 @@ register_all(Bundled *bundled, int count)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		current = &bundled[i];
+		current = &bundled[order[i]];
 		if (SPI_execute_plan(plan, current->values,
 							 current->nulls, false, 1) != SPI_OK_SELECT)
 			elog(ERROR, "could not register a migration");
@@ -357,6 +413,7 @@ nbm_bundle_import(Jsonb *bundle)
 		CHECK_FOR_INTERRUPTS();
 		read_migration(migrations, i, &bundled[i]);
 	}
+	qsort(bundled, count, sizeof(Bundled), by_name);
 	check_names(bundled, count);
 	return register_all(bundled, count);
 }

@@ -36,6 +36,7 @@
 #include "commit.h"
 #include "compat.h"
 #include "schema_lint.h"
+#include "schema_runner.h"
 #include "texera_access.h"
 
 NBM_MODULE_MAGIC;
@@ -71,5 +72,10 @@ _PG_init(void)
 							"From how many rows on schema_lint() takes a table for big.",
 							NULL, &nbm_schema_big_table, 1000000, 0,
 							PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("notebook_migrate.schema_ignore_drift",
+							 "Applies schema migrations although the text of applied ones has changed.",
+							 "It is noted in the history.",
+							 &nbm_schema_ignore_drift, false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
 }
