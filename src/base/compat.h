@@ -55,4 +55,13 @@ typedef char NbmByte;
 #define nbm_is_stored(constraint) true
 #endif
 
+/* 16 gave parseTypeString a place for soft errors. */
+#if PG_VERSION_NUM >= 160000
+#define nbm_parse_type(string, type, typmod) \
+	((void) parseTypeString(string, type, typmod, NULL))
+#else
+#define nbm_parse_type(string, type, typmod) \
+	parseTypeString(string, type, typmod, false)
+#endif
+
 #endif							/* NBM_COMPAT_H */

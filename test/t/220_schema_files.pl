@@ -114,7 +114,7 @@ query('CALL schema_up()');
 is(query(q{SELECT string_agg(name, ' ' ORDER BY entry) FROM schema_history}), join(' ', 1 .. 12), 'they are applied in this order');
 is(query(q{SELECT count(*) FROM pg_tables WHERE schemaname = 'public'}), 12, 'all of them');
 query('CALL schema_down(steps => 12)');
-is(query(q{SELECT count(*) FROM pg_tables WHERE schemaname = 'public'}), 0, 'and undone');
+is(query(q{SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'public'}), 't4', 'and undone, but for the one whose down does nothing');
 loads("$numbers/", $all =~ s/new/known/gr, '', 'again: all is known');
 
 # What is not applied is replaced; what is, stops the whole.
