@@ -64,4 +64,20 @@ typedef char NbmByte;
 	parseTypeString(string, type, typmod, false)
 #endif
 
+/* 17 lets a worker connect as a role that may not log in, as its caller has. */
+#if PG_VERSION_NUM >= 170000
+#define NBM_WORKER_CONNECTION BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define NBM_WORKER_CONNECTION 0
+#endif
+
+/* 18 runs a portal once without being told; all of it, as a top-level one. */
+#if PG_VERSION_NUM >= 180000
+#define nbm_portal_run_all(portal, receiver) \
+	PortalRun(portal, FETCH_ALL, true, receiver, receiver, NULL)
+#else
+#define nbm_portal_run_all(portal, receiver) \
+	PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, NULL)
+#endif
+
 #endif							/* NBM_COMPAT_H */

@@ -36,6 +36,7 @@
 #include "commit.h"
 #include "compat.h"
 #include "schema_lint.h"
+#include "schema_outside.h"
 #include "schema_runner.h"
 #include "texera_access.h"
 
@@ -78,4 +79,5 @@ _PG_init(void)
 							 &nbm_schema_ignore_drift, false, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
+	nbm_top_level_record = nbm_outside_record;
 }
