@@ -1316,6 +1316,28 @@ COMMENT ON FUNCTION notebook_migrate.schema_operations(jsonb) IS
 -- Lint and bundles
 -- ---------------------------------------------------------------------------
 
+-- It runs nothing, and resolves names as the script would: along the caller's search path.
+CREATE FUNCTION notebook_migrate.schema_lint(sql text)
+RETURNS TABLE(statement int, rule text, message text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 ROWS 10
+AS 'MODULE_PATHNAME', 'nbm_schema_lint_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_lint(text) IS
+  'What should be known of a script before it runs: locks, rewrites, lost data. Runs nothing';
+
+CREATE FUNCTION notebook_migrate.schema_bundle_export()
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_bundle_export';
+COMMENT ON FUNCTION notebook_migrate.schema_bundle_export() IS
+  'All schema migrations that are known, without their history, as one document';
+
+CREATE FUNCTION notebook_migrate.schema_bundle_import(bundle jsonb)
+RETURNS int
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_bundle_import_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_bundle_import(jsonb) IS
+  'Registers all migrations of such a document; returns how many were new';
+
 -- ---------------------------------------------------------------------------
 -- Care
 -- ---------------------------------------------------------------------------

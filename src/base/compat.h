@@ -40,6 +40,21 @@ typedef char NbmByte;
 	make_range(typcache, lower, upper, false)
 #endif
 
+/* 17 lets a generated column get another expression, which writes all rows. */
+#if PG_VERSION_NUM >= 170000
+#define NBM_AT_SET_EXPRESSION AT_SetExpression
+#else
+#define NBM_AT_SET_EXPRESSION (-1)
+#endif
+
+/* 18 has generated columns that are not stored. */
+#if PG_VERSION_NUM >= 180000
+#define nbm_is_stored(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_STORED)
+#else
+#define nbm_is_stored(constraint) true
+#endif
+
 /* 16 gave parseTypeString a place for soft errors. */
 #if PG_VERSION_NUM >= 160000
 #define nbm_parse_type(string, type, typmod) \
