@@ -536,6 +536,7 @@ COMMENT ON FUNCTION notebook_migrate.schema_history_written() IS
   'Trigger: the history of schema migrations is append-only, for everyone, and written by functions only (55000)';
 CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.schema_history
   FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.schema_history_written();
+ALTER TABLE notebook_migrate.schema_history ENABLE ALWAYS TRIGGER append_only;
 COMMENT ON TRIGGER append_only ON notebook_migrate.schema_history IS
   'The history is append-only';
 

@@ -15,9 +15,23 @@
 #include "utils/builtins.h"
 
 #include "schema_definition.h"
+#include "schema_run.h"
 #include "schema_script.h"
 
-/* Checks a list of names: neither NULL nor empty nor the migration's own. */
+/* Bytes of a name, at most. */
+#define MAX_NAME 255
+
+/* Raises 22023 for a name that is empty or too long to be looked up. */
+static void
+check_name(const char *what, const char *name)
+{
+	if (*name == '\0' || strlen(name) > MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have 1 to %d bytes", what, MAX_NAME)));
+}
+
+/* Checks a list of names: none is NULL, none the migration's own. */
 static void
 check_names(const char *what, Datum array, const char *own)
 {
@@ -34,14 +48,14 @@ check_names(const char *what, Datum array, const char *own)
 					  &count);
 	for (int i = 0; i < count; i++)
 	{
-		char	   *name = nulls[i] ? "" : TextDatumGetCString(items[i]);
+		char	   *name;
 
-		if (*name == '\0')
+		if (nulls[i])
 			ereport(ERROR,
-					(errcode(nulls[i] ? ERRCODE_NULL_VALUE_NOT_ALLOWED :
-							 ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s must not have a name that is %s", what,
-							nulls[i] ? "null" : "empty")));
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not have a name that is null", what)));
+		name = TextDatumGetCString(items[i]);
+		check_name(psprintf("a name in %s", what), name);
 		if (strcmp(name, own) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -103,10 +117,7 @@ check_cycle(const NbmDefinition *definition)
 static void
 check_definition(const NbmDefinition *definition)
 {
-	if (*definition->name == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a schema migration must have a name")));
+	check_name("the name of a schema migration", definition->name);
 	check_names("depends_on", definition->depends_on, definition->name);
 	check_names("replaces", definition->replaces, definition->name);
 	check_disjoint(definition);
@@ -141,6 +152,8 @@ nbm_register(Oid owner, const NbmDefinition *definition)
 					 errmsg("schema migration \"%s\" was applied, and cannot be changed",
 							definition->name),
 					 errhint("Register the change as a new migration.")));
+		if (known == NBM_OTHER)
+			nbm_script_refuse();	/* it may be this one */
 		if (known != NBM_EQUAL)
 			check_cycle(definition);
 	} while (known != NBM_EQUAL &&

@@ -51,26 +51,43 @@ nbm_worker_locktag(LOCKTAG *tag)
 	set_tag(tag, WORKER_LOCK_CLASS);
 }
 
-/* The process that holds one of the locks; 0 where nobody does by now. */
+/*
+ * The process that holds one of the locks; 0 where nobody does by now, or a
+ * prepared transaction, whose name is *gid then.
+ */
 static int
-holder_of(int class)
+holder_of(int class, char **gid)
 {
 	int			level = NewGUCNestLevel();
+	MemoryContext outer = CurrentMemoryContext;
 	int			pid = 0;
 	bool		is_null;
 
+	*gid = NULL;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	SPI_connect();
-	if (SPI_execute(psprintf("SELECT pid FROM pg_catalog.pg_locks"
-							 " WHERE locktype = 'advisory' AND granted AND"
-							 " database = %u AND objsubid = %d",
+	if (SPI_execute(psprintf("SELECT coalesce(l.pid, 0), x.gid"
+							 " FROM pg_catalog.pg_locks AS l"
+							 " LEFT JOIN pg_catalog.pg_locks AS own ON l.pid IS NULL"
+							 " AND own.pid IS NULL AND own.locktype = 'transactionid'"
+							 " AND own.virtualtransaction = l.virtualtransaction"
+							 " LEFT JOIN pg_catalog.pg_prepared_xacts AS x"
+							 " ON x.transaction = own.transactionid"
+							 " WHERE l.locktype = 'advisory' AND l.granted AND"
+							 " l.database = %u AND l.objsubid = %d",
 							 MyDatabaseId, class), true, 1) == SPI_OK_SELECT &&
 		SPI_processed > 0)
+	{
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 2);
+
 		pid = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
 										  SPI_tuptable->tupdesc, 1, &is_null));
+		*gid = name == NULL ? NULL : MemoryContextStrdup(outer, name);
+	}
 	SPI_finish();
 	PopActiveSnapshot();
 	AtEOXact_GUC(false, level);
@@ -81,8 +98,15 @@ holder_of(int class)
 static void
 raise_held(int class)
 {
-	int			pid = holder_of(class);
+	char	   *gid;
+	int			pid = holder_of(class, &gid);
 
+	if (gid != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("another schema migration is in the prepared transaction \"%s\"",
+						gid),
+				 errhint("COMMIT PREPARED or ROLLBACK PREPARED ends it.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("another schema migration is running in process %d", pid),
@@ -135,9 +159,10 @@ static bool
 is_worker_there(bool is_runner)
 {
 	LOCKTAG		tag;
+	char	   *gid;
 
 	if (!is_runner)
-		return holder_of(WORKER_LOCK_CLASS) != 0;
+		return holder_of(WORKER_LOCK_CLASS, &gid) != 0;
 	if (!try_lock(WORKER_LOCK_CLASS, false))
 		return true;
 	set_tag(&tag, WORKER_LOCK_CLASS);

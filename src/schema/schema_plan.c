@@ -47,6 +47,8 @@ typedef struct Planner
 	Satisfied  *satisfied;
 	int		   *claimed_by;		/* a squash that is applied instead, or -1 */
 	bool	   *is_passed_over; /* a squash whose parts are applied instead */
+	bool		claims;			/* all squashes do, or the target only */
+	int			target;			/* or -1 */
 	NbmNeed    *needs;
 	int			nneeds;
 	int			room;
@@ -85,7 +87,7 @@ is_satisfied(Planner *planner, int number)
 	{
 		int			part = nbm_schema_find(planner->schema, migration->replaces[i]);
 
-		has_all = part >= 0 && is_satisfied(planner, part);
+		has_all = is_satisfied(planner, part);
 	}
 	*known = migration->applied != 0 || migration->covered_by >= 0 || has_all ?
 		YES : NO;
@@ -102,8 +104,7 @@ is_fresh(Planner *planner, int squash)
 	{
 		int			part = nbm_schema_find(planner->schema, migration->replaces[i]);
 
-		if (part >= 0 && (is_satisfied(planner, part) ||
-						  planner->claimed_by[part] >= 0))
+		if (is_satisfied(planner, part) || planner->claimed_by[part] >= 0)
 			return false;
 	}
 	return true;
@@ -147,13 +148,10 @@ claim(Planner *planner)
 			planner->is_passed_over[squashes[i]] = true;
 			continue;
 		}
+		if (!planner->claims && squashes[i] != planner->target)
+			continue;
 		for (int j = 0; j < squash->nreplaces; j++)
-		{
-			int			part = nbm_schema_find(schema, squash->replaces[j]);
-
-			if (part >= 0)
-				planner->claimed_by[part] = squashes[i];
-		}
+			planner->claimed_by[nbm_schema_find(schema, squash->replaces[j])] = squashes[i];
 	}
 }
 
@@ -191,7 +189,42 @@ add_dependency(Planner *planner, int node, const char *name)
 		planner->missing[node] = name;
 }
 
-/* Adds the edges of a migration that is not satisfied. */
+/* Adds the edges of all parts of a squash that is passed over. */
+static void
+add_parts_dependencies(Planner *planner, int node, const NbmMigration *squash)
+{
+	for (int i = 0; i < squash->nreplaces; i++)
+	{
+		int			part = nbm_schema_find(planner->schema, squash->replaces[i]);
+
+		/* The parts of another such squash are parts of this one as well. */
+		if (!planner->is_passed_over[part])
+			add_dependency(planner, node, squash->replaces[i]);
+	}
+}
+
+/*
+ * Adds the edges of what a migration depends on.  A squash that is passed over
+ * is none of them, its parts are: it would take a turn in the order.
+ */
+static void
+add_dependencies(Planner *planner, int node, const NbmMigration *migration)
+{
+	for (int i = 0; i < migration->ndepends; i++)
+	{
+		int			other = nbm_schema_find(planner->schema, migration->depends_on[i]);
+
+		if (other >= 0 && planner->is_passed_over[other])
+			add_parts_dependencies(planner, node, &planner->schema->all[other]);
+		else
+			add_dependency(planner, node, migration->depends_on[i]);
+	}
+}
+
+/*
+ * Adds the edges of a migration that is not satisfied.  A squash that is
+ * applied has those of its parts as well.
+ */
 static void
 add_needs(Planner *planner, int node)
 {
@@ -199,25 +232,17 @@ add_needs(Planner *planner, int node)
 	const NbmMigration *migration = &schema->all[node];
 
 	if (planner->claimed_by[node] >= 0)
-	{
 		add_need(planner, node, planner->claimed_by[node]);
-		return;
-	}
-	if (!planner->is_passed_over[node])
+	else if (planner->is_passed_over[node])
+		add_parts_dependencies(planner, node, migration);
+	else
 	{
-		for (int i = 0; i < migration->ndepends; i++)
-			add_dependency(planner, node, migration->depends_on[i]);
-	}
-	for (int i = 0; i < migration->nreplaces; i++)
-	{
-		int			part = nbm_schema_find(schema, migration->replaces[i]);
-
-		if (planner->is_passed_over[node])
-			add_dependency(planner, node, migration->replaces[i]);
-		else if (part >= 0)
+		add_dependencies(planner, node, migration);
+		for (int i = 0; i < migration->nreplaces; i++)
 		{
-			for (int j = 0; j < schema->all[part].ndepends; j++)
-				add_dependency(planner, node, schema->all[part].depends_on[j]);
+			int			part = nbm_schema_find(schema, migration->replaces[i]);
+
+			add_dependencies(planner, node, &schema->all[part]);
 		}
 	}
 }
@@ -230,16 +255,24 @@ raise_cycle(const Planner *planner)
 	int		   *path = palloc_array(int, Max(schema->count, 1));
 	int			length = nbm_graph_cycle(schema->count, planner->needs,
 										 planner->nneeds, path);
+	bool		has_squash = false;
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	for (int i = 0; i <= length; i++)
+	{
+		const NbmMigration *migration = &schema->all[path[i % length]];
+
 		appendStringInfo(&buf, "%s\"%s\"", i > 0 ? " -> " : "",
-						 schema->all[path[i % length]].name);
+						 migration->name);
+		has_squash = has_squash || migration->nreplaces > 0;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("schema migrations depend on each other in a cycle: %s",
 					buf.data),
+			 !has_squash ? 0 :
+			 errdetail("What depends on a part of a squash depends on the squash, and the squash on what its parts depend on."),
 			 errhint("Register one of them again without the dependency.")));
 }
 
@@ -312,11 +345,14 @@ decide(Planner *planner, int node, int blocked_by, NbmStep *step)
 	if (planner->missing[node] != NULL || blocked_by >= 0)
 	{
 		step->action = NBM_BLOCKED;
-		step->reason = planner->missing[node] != NULL ?
-			psprintf("depends on \"%s\", which is not registered",
+		step->reason = planner->missing[node] == NULL ?
+			psprintf("it needs \"%s\", which is blocked",
+					 schema->all[blocked_by].name) :
+			planner->is_passed_over[node] ?
+			psprintf("it replaces \"%s\", which is neither applied nor registered",
 					 planner->missing[node]) :
-			psprintf("depends on \"%s\", which is blocked",
-					 schema->all[blocked_by].name);
+			psprintf("it depends on \"%s\", which is not registered",
+					 planner->missing[node]);
 	}
 	else if (migration->covered_by >= 0)
 		step->reason = psprintf("was applied as part of \"%s\"",
@@ -378,9 +414,10 @@ names_of(const NbmSchema *schema, int *numbers, int count)
 
 /* Puts the graph into order; the steps of what is wanted by the target. */
 static NbmPlan *
-order_steps(Planner *planner, int target)
+order_steps(Planner *planner)
 {
 	const NbmSchema *schema = planner->schema;
+	int			target = planner->target;
 	int			nodes = schema->count;
 	int		   *order = palloc_array(int, Max(nodes, 1));
 	int		   *wanted_by = palloc_array(int, Max(nodes, 1));
@@ -433,14 +470,17 @@ find_target(const NbmSchema *schema, const char *name)
 
 /*
  * What is to be done to apply all migrations, or the target and what it
- * needs.  Raises 55000 where there is a cycle, 02000 where there is no target.
+ * needs; with claims, squashes in the place of their parts, else no other than
+ * the target itself.  Raises 55000 where
+ * there is a cycle, 02000 where there is no target.
  */
 NbmPlan *
-nbm_plan_up(const NbmSchema *schema, const char *target)
+nbm_plan_up(const NbmSchema *schema, const char *target, bool claims)
 {
-	Planner		planner = {.schema = schema};
+	Planner		planner = {.schema = schema,.claims = claims};
 	int			room = Max(schema->count, 1);
 
+	planner.target = target == NULL ? -1 : find_target(schema, target);
 	planner.satisfied = palloc0_array(Satisfied, room);
 	planner.claimed_by = palloc_array(int, room);
 	planner.is_passed_over = palloc0_array(bool, room);
@@ -451,8 +491,7 @@ nbm_plan_up(const NbmSchema *schema, const char *target)
 		if (is_pending(&schema->all[i]) && !is_satisfied(&planner, i))
 			add_needs(&planner, i);
 	}
-	return order_steps(&planner, target == NULL ? -1 :
-					   find_target(schema, target));
+	return order_steps(&planner);
 }
 
 /* What is undone, and in which order. */
@@ -545,11 +584,11 @@ undoing_obstacle(const Undoing *undoing, int number)
 	const NbmMigration *migration = &undoing->schema->all[number];
 
 	if (!migration->is_defined)
-		return pstrdup("is no longer defined");
+		return pstrdup("it is no longer defined");
 	if (!migration->has_down)
-		return pstrdup("has no down script");
+		return pstrdup("it has no down script");
 	if (undoing->kept_by[number] >= 0)
-		return psprintf("\"%s\", which is applied, depends on it",
+		return psprintf("it is needed by \"%s\", which is applied",
 						undoing->schema->all[undoing->kept_by[number]].name);
 	return NULL;
 }

@@ -33,7 +33,8 @@ typedef struct NbmPlan
 
 extern const char *const nbm_action_names[];
 
-extern NbmPlan *nbm_plan_up(const NbmSchema *schema, const char *target);
+extern NbmPlan *nbm_plan_up(const NbmSchema *schema, const char *target,
+							bool claims);
 extern NbmPlan *nbm_plan_down(const NbmSchema *schema, const char *target,
 							  int steps, bool cascade);
 extern const char *nbm_migration_state(const NbmSchema *schema, int number,

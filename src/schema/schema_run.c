@@ -17,6 +17,7 @@
 
 #include "schema_run.h"
 #include "schema_script.h"
+#include "top_level.h"
 
 /* Whether this session is running one. */
 static bool is_running = false;
@@ -80,6 +81,19 @@ error_position(const char *body, const NbmScript *script,
 }
 
 /*
+ * Raises 55000 where a script calls this, or the statement that a worker runs
+ * for one: it would wait for itself, or change what is being run.
+ */
+void
+nbm_script_refuse(void)
+{
+	if (is_running || nbm_is_top_level_worker())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a schema migration cannot apply, undo or replace migrations")));
+}
+
+/*
  * Runs a script.  With settle, deferred constraints are checked at its end,
  * all that the transaction has.  True where it ran; else what it did is
  * undone, and *failure says why.  Raises 55000 where a script calls this.
@@ -93,10 +107,7 @@ nbm_script_run(const char *body, bool settle, NbmFailure *failure)
 	volatile int number = 0;
 	volatile bool is_done = false;
 
-	if (is_running)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a schema migration cannot run others")));
+	nbm_script_refuse();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(outer);
 	PG_TRY();

@@ -15,6 +15,7 @@ typedef struct NbmFailure
 	int			position;		/* of the script; 0: the server does not say */
 } NbmFailure;
 
+extern void nbm_script_refuse(void);
 extern bool nbm_script_run(const char *body, bool settle, NbmFailure *failure);
 
 #endif							/* NBM_SCHEMA_RUN_H */

@@ -52,9 +52,9 @@ typedef struct Run
 	TimestampTz told;
 } Run;
 
-/* Raises 55000 with the first step that is blocked. */
+/* Raises 55000 with the first step that is blocked, and what cannot be done. */
 static void
-check_blocked(const NbmPlan *plan, bool is_down)
+check_blocked(const NbmPlan *plan, const char *what, bool can_cascade)
 {
 	for (int i = 0; i < plan->count; i++)
 	{
@@ -63,11 +63,10 @@ check_blocked(const NbmPlan *plan, bool is_down)
 		if (step->action == NBM_BLOCKED)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("schema migration \"%s\" cannot be %s: it %s",
-							step->migration->name,
-							is_down ? "undone" : "applied", step->reason),
+					 errmsg("schema migration \"%s\" cannot be %s: %s",
+							step->migration->name, what, step->reason),
 					 errdetail("Nothing was changed."),
-					 is_down && step->migration->has_down ?
+					 can_cascade && step->migration->has_down ?
 					 errhint("Undo that first, or use cascade => true.") : 0));
 	}
 }
@@ -304,18 +303,21 @@ do_tasks(Run *run)
 	}
 }
 
-/* Plans what is to be applied.  Raises 55000 where something stands in the way. */
+/*
+ * Plans what is to be applied, or only taken as applied.  Raises 55000 where
+ * something stands in the way.
+ */
 static void
-plan_up(Run *run, const char *target, int max, bool checks_drift)
+plan_up(Run *run, const char *target, int max, bool is_run)
 {
 	NbmIdentity before;
 	int			level = nbm_schema_begin(run->owner, true, &before);
 	NbmSchema  *schema = nbm_schema_read();
-	NbmPlan    *plan = nbm_plan_up(schema, target);
+	NbmPlan    *plan = nbm_plan_up(schema, target, is_run);
 
-	if (checks_drift)
+	if (is_run)
 		check_drift(run, schema);
-	check_blocked(plan, false);
+	check_blocked(plan, is_run ? "applied" : "taken as applied", false);
 	take_steps(run, plan, max);
 	nbm_schema_end(level, &before);
 }
@@ -328,7 +330,7 @@ plan_down(Run *run, const char *target, int steps, bool cascade)
 	int			level = nbm_schema_begin(run->owner, true, &before);
 	NbmPlan    *plan = nbm_plan_down(nbm_schema_read(), target, steps, cascade);
 
-	check_blocked(plan, true);
+	check_blocked(plan, "undone", true);
 	take_steps(run, plan, plan->count);
 	nbm_schema_end(level, &before);
 }
@@ -361,6 +363,7 @@ typedef struct Request
 static void
 run_locked(Run *run, const Request *request)
 {
+	nbm_script_refuse();
 	/* The caller's snapshot goes: who waits must not hold one. */
 	SPI_commit();
 	nbm_runner_lock(true, request->timeout_ms);
@@ -441,6 +444,7 @@ nbm_run_up_atomic(Oid owner, const char *target)
 {
 	Run			run = new_run(owner, false, false);
 
+	nbm_script_refuse();
 	nbm_runner_lock(false, session_timeout());
 	plan_up(&run, target, PG_INT32_MAX, true);
 	check_transactional(&run);
@@ -458,6 +462,7 @@ nbm_take_as_applied(Oid owner, const char *name)
 {
 	Run			run = new_run(owner, false, false);
 
+	nbm_script_refuse();
 	nbm_runner_lock(false, session_timeout());
 	plan_up(&run, name, PG_INT32_MAX, false);
 	for (int i = 0; i < run.count; i++)

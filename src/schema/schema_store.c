@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -101,10 +102,13 @@ static const struct
 	[Q_KNOWN] = {
 		"SELECT up" EQ "$2 AND down IS NOT DISTINCT FROM $3"
 		" AND depends_on" EQ "$4 AND replaces" EQ "$5 AND transactional" EQ "$6,"
-		" coalesce((SELECT h.state" EQ "ANY ('{applied,baseline}') FROM " HISTORY
+		/* Applied, unless it gets the text again that was. */
+		" coalesce((SELECT h.state" EQ "ANY ('{applied,baseline}')"
+		" AND (h.sha256" EQ "m.sha256 OR h.sha256 OPERATOR(pg_catalog.<>)"
+		" notebook_migrate.schema_digest($2)) FROM " HISTORY
 		" AS h WHERE h.name" EQ "$1 AND h.state OPERATOR(pg_catalog.<>) 'failed'"
 		" ORDER BY h.entry DESC LIMIT 1), false)"
-		" FROM " MIGRATION " WHERE name" EQ "$1",
+		" FROM " MIGRATION " AS m WHERE m.name" EQ "$1",
 		6, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, BOOLOID}
 	},
 	[Q_INSERT] = {
@@ -301,6 +305,55 @@ read_migrations(NbmSchema *schema)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Adds the names of a migration's parts that are not marked yet, to any depth. */
+static void
+add_parts(const NbmSchema *schema, const NbmMigration *migration,
+		  int mark, int *marks, List **names)
+{
+	check_stack_depth();
+	for (int i = 0; i < migration->nreplaces; i++)
+	{
+		int			part = nbm_schema_find(schema, migration->replaces[i]);
+
+		if (marks[part] == mark)
+			continue;
+		marks[part] = mark;
+		*names = lappend(*names, schema->all[part].name);
+		add_parts(schema, &schema->all[part], mark, marks, names);
+	}
+}
+
+/*
+ * Has each squash name all that it stands for: the parts of its parts, too.
+ * One that stands for itself in the end does not name itself.
+ */
+static void
+widen_squashes(NbmSchema *schema)
+{
+	int		   *marks = palloc_array(int, Max(schema->count, 1));
+	List	  **names = palloc0_array(List *, Max(schema->count, 1));
+
+	for (int i = 0; i < schema->count; i++)
+		marks[i] = -1;
+	for (int i = 0; i < schema->count; i++)
+	{
+		marks[i] = i;
+		add_parts(schema, &schema->all[i], i, marks, &names[i]);
+	}
+	for (int i = 0; i < schema->count; i++)
+	{
+		NbmMigration *migration = &schema->all[i];
+		ListCell   *cell;
+
+		if (names[i] == NIL)
+			continue;
+		migration->nreplaces = 0;
+		migration->replaces = palloc_array(char *, list_length(names[i]));
+		foreach(cell, names[i])
+			migration->replaces[migration->nreplaces++] = lfirst(cell);
+	}
+}
+
 /* Takes in what an applied migration stands for. */
 static void
 cover(NbmSchema *schema, int squash)
@@ -382,6 +435,7 @@ nbm_schema_read(void)
 	NbmSchema  *schema = palloc0(sizeof(NbmSchema));
 
 	read_migrations(schema);
+	widen_squashes(schema);
 	read_history(schema);
 	return schema;
 }
@@ -421,7 +475,7 @@ array_of(char **strings, int count)
 										   TYPALIGN_INT));
 }
 
-/* Adds a row to the history. */
+/* Adds a row to the history.  Raises 55000 where somebody has it swallowed. */
 void
 nbm_schema_record(const NbmHistoryEntry *entry)
 {
@@ -459,7 +513,11 @@ nbm_schema_record(const NbmHistoryEntry *entry)
 		values[11] = CStringGetTextDatum(entry->note);
 	else
 		nulls[11] = 'n';
-	(void) run(Q_RECORD, values, nulls, false);
+	if (run(Q_RECORD, values, nulls, false) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the history of schema migrations did not take a row"),
+				 errhint("Look for triggers and rules on notebook_migrate.schema_history.")));
 }
 
 /* The arguments that a definition's queries have. */

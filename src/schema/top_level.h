@@ -39,6 +39,7 @@ typedef void (*NbmTopLevelRecord) (const char *payload, bool is_done,
 /* Set when the library is loaded, so that every worker has it; or NULL. */
 extern NbmTopLevelRecord nbm_top_level_record;
 
+extern bool nbm_is_top_level_worker(void);
 extern void nbm_run_top_level(const char *statement, const LOCKTAG *marker,
 							  const char *payload, NbmTopLevelResult *result);
 

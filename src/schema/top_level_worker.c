@@ -282,6 +282,14 @@ record_task(const Task *task, bool is_done, const NbmTopLevelResult *result)
 	return is_recorded;
 }
 
+/* Whether this process is such a worker. */
+bool
+nbm_is_top_level_worker(void)
+{
+	return MyBgworkerEntry != NULL &&
+		strcmp(MyBgworkerEntry->bgw_function_name, "nbm_top_level_main") == 0;
+}
+
 /* The worker: runs a call's statement, records what came of it, and ends. */
 void
 nbm_top_level_main(Datum arg)

@@ -96,6 +96,7 @@ nbm_schema_register(PG_FUNCTION_ARGS)
 
 	nbm_require_arg(fcinfo, 0, "name");
 	nbm_require_arg(fcinfo, 1, "up");
+	PreventCommandIfReadOnly("schema_register()");
 	nbm_require_arg(fcinfo, 5, "transactional");
 	definition.name = nbm_arg_text(fcinfo, 0);
 	definition.up = nbm_arg_text(fcinfo, 1);
@@ -115,6 +116,35 @@ put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* Puts a step of a plan. */
+static void
+put_step(FunctionCallInfo fcinfo, const NbmStep *step, int ordinal)
+{
+	Datum		values[4] = {
+		Int32GetDatum(ordinal), CStringGetTextDatum(step->migration->name),
+		CStringGetTextDatum(nbm_action_names[step->action]),
+		CStringGetTextDatum(step->reason)
+	};
+	bool		nulls[4] = {false};
+
+	put_row(fcinfo, values, nulls);
+}
+
+/* Puts what has changed since it was applied: it blocks all else. */
+static void
+put_changed(FunctionCallInfo fcinfo, const NbmSchema *schema, int *ordinal)
+{
+	for (int i = 0; i < schema->count; i++)
+	{
+		NbmStep		step = {&schema->all[i], NBM_BLOCKED,
+			"it was changed after it was applied"
+		};
+
+		if (schema->all[i].has_changed)
+			put_step(fcinfo, &step, ++*ordinal);
+	}
+}
+
 /* schema_plan(target, direction) → rows */
 Datum
 nbm_schema_plan(PG_FUNCTION_ARGS)
@@ -125,6 +155,7 @@ nbm_schema_plan(PG_FUNCTION_ARGS)
 	NbmSchema  *schema;
 	NbmPlan    *plan;
 	int			level;
+	int			ordinal = 0;
 
 	nbm_require_arg(fcinfo, 1, "direction");
 	if (strcmp(direction, "up") != 0 && strcmp(direction, "down") != 0)
@@ -135,20 +166,12 @@ nbm_schema_plan(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	level = nbm_schema_begin(nbm_function_owner(fcinfo), false, &before);
 	schema = nbm_schema_read();
-	plan = *direction == 'u' ? nbm_plan_up(schema, target) :
+	if (*direction == 'u' && !nbm_schema_ignore_drift)
+		put_changed(fcinfo, schema, &ordinal);
+	plan = *direction == 'u' ? nbm_plan_up(schema, target, true) :
 		nbm_plan_down(schema, target, 1, false);
 	for (int i = 0; i < plan->count; i++)
-	{
-		const NbmStep *step = &plan->steps[i];
-		Datum		values[4] = {
-			Int32GetDatum(i + 1), CStringGetTextDatum(step->migration->name),
-			CStringGetTextDatum(nbm_action_names[step->action]),
-			CStringGetTextDatum(step->reason)
-		};
-		bool		nulls[4] = {false};
-
-		put_row(fcinfo, values, nulls);
-	}
+		put_step(fcinfo, &plan->steps[i], ++ordinal);
 	nbm_schema_end(level, &before);
 	return (Datum) 0;
 }
@@ -264,6 +287,7 @@ nbm_schema_up(PG_FUNCTION_ARGS)
 {
 	require_no_transaction(fcinfo, "schema_up()",
 						   "Use notebook_migrate.schema_up_atomic() within a transaction.");
+	PreventCommandIfReadOnly("schema_up()");
 	nbm_run_up(nbm_function_owner(fcinfo), nbm_arg_text(fcinfo, 0),
 			   arg_count(fcinfo, 1, "max_count", PG_INT32_MAX),
 			   arg_timeout(fcinfo, 2));
@@ -276,6 +300,7 @@ nbm_schema_down(PG_FUNCTION_ARGS)
 {
 	nbm_require_arg(fcinfo, 2, "cascade");
 	require_no_transaction(fcinfo, "schema_down()", NULL);
+	PreventCommandIfReadOnly("schema_down()");
 	nbm_run_down(nbm_function_owner(fcinfo), nbm_arg_text(fcinfo, 0),
 				 arg_count(fcinfo, 1, "steps", 1), PG_GETARG_BOOL(2));
 	PG_RETURN_VOID();
@@ -285,6 +310,7 @@ nbm_schema_down(PG_FUNCTION_ARGS)
 Datum
 nbm_schema_up_atomic(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("schema_up_atomic()");
 	PG_RETURN_INT32(nbm_run_up_atomic(nbm_function_owner(fcinfo),
 									  nbm_arg_text(fcinfo, 0)));
 }
@@ -294,6 +320,7 @@ Datum
 nbm_schema_baseline(PG_FUNCTION_ARGS)
 {
 	nbm_require_arg(fcinfo, 0, "name");
+	PreventCommandIfReadOnly("schema_baseline()");
 	PG_RETURN_INT32(nbm_take_as_applied(nbm_function_owner(fcinfo),
 										nbm_arg_text(fcinfo, 0)));
 }
