@@ -34,6 +34,13 @@
 #define BATCH_MS 50
 #define NOTICE_MS 5000
 
+/* A workflow of the batch. */
+typedef struct Done
+{
+	int64		id;
+	bool		is_behind;		/* its past is there; what it is now is not */
+} Done;
+
 /* The work on one schema. */
 typedef struct Backfill
 {
@@ -47,7 +54,7 @@ typedef struct Backfill
 	Oid			vtable;			/* Texera's workflow_version */
 	Portal		portal;
 	MemoryContext scratch;		/* of one workflow */
-	List	   *batch;			/* ids of the batch, of context */
+	List	   *batch;			/* of Done, of context */
 	MemoryContext context;
 	TimestampTz started;
 	TimestampTz told;
@@ -187,14 +194,22 @@ open_tables(Backfill *work, List *attachments)
 							 work->mapped));
 }
 
-/* Opens the list of workflows that are to be done, each with its rows. */
+/*
+ * Opens the list of workflows that are to be done, each with its rows: those
+ * whose past was not taken in, and those that are not in the store as they
+ * are now.
+ */
 static void
 open_list(Backfill *work, const int64 *wid)
 {
 	char	   *which = wid ? psprintf("w.wid = " INT64_FORMAT, *wid) : "true";
-	char	   *left = psprintf("%s w WHERE %s AND NOT EXISTS (SELECT FROM"
+	char	   *left = psprintf("%s w LEFT JOIN"
 								" notebook_migrate.texera_backfill_progress p"
-								" WHERE p.workflow_id = w.wid)",
+								" ON p.workflow_id = w.wid WHERE %s"
+								" AND (p.workflow_id IS NULL OR EXISTS (SELECT"
+								" FROM notebook_migrate.texera_gap g"
+								" WHERE g.workflow_id = w.wid"
+								" AND g.upto_vid IS NULL))",
 								nbm_table_name(work->workflows.target), which);
 	char	   *list;
 
@@ -204,9 +219,11 @@ open_list(Backfill *work, const int64 *wid)
 	work->total = DatumGetInt64(nbm_query_column(0, 1, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	list = psprintf("SELECT w.wid::int8, array_agg(v.vid::int8 ORDER BY v.vid DESC)"
-					" FILTER (WHERE v.vid IS NOT NULL)"
-					" FROM (SELECT w.wid FROM %s) w LEFT JOIN %s v"
-					" ON v.wid = w.wid GROUP BY w.wid ORDER BY w.wid",
+					" FILTER (WHERE v.vid IS NOT NULL), w.is_done"
+					" FROM (SELECT w.wid, p.workflow_id IS NOT NULL AS is_done"
+					" FROM %s) w LEFT JOIN %s v ON v.wid = w.wid"
+					" AND NOT w.is_done GROUP BY w.wid, w.is_done"
+					" ORDER BY w.wid",
 					left, work->past.table);
 	work->portal = SPI_cursor_open_with_args(NULL, list, 0, NULL, NULL, NULL,
 											 true, 0);
@@ -268,6 +285,7 @@ do_next(Backfill *work)
 {
 	MemoryContext outer;
 	bool		is_null;
+	bool		is_behind;
 	Datum		column;
 
 	SPI_cursor_fetch(work->portal, true, 1);
@@ -277,17 +295,21 @@ do_next(Backfill *work)
 	work->past.workflow_id = DatumGetInt64(nbm_query_column(0, 1, NULL));
 	column = nbm_query_column(0, 2, &is_null);
 	read_vids(work, column, is_null);
+	is_behind = DatumGetBool(nbm_query_column(0, 3, NULL));
 	SPI_freetuptable(SPI_tuptable);
-	nbm_texera_take_past(&work->past);
-	if (work->read_mappings != NULL)
+	work->past.rows = work->past.versions = 0;
+	if (!is_behind)
+		nbm_texera_take_past(&work->past);
+	if (!is_behind && work->read_mappings != NULL)
 		take_rows(work, work->read_mappings, &work->mappings,
 				  work->past.workflow_id);
 	MemoryContextSwitchTo(work->context);
 	{
-		int64	   *id = palloc_object(int64);
+		Done	   *done = palloc_object(Done);
 
-		*id = work->past.workflow_id;
-		work->batch = lappend(work->batch, id);
+		done->id = work->past.workflow_id;
+		done->is_behind = is_behind;
+		work->batch = lappend(work->batch, done);
 	}
 	MemoryContextSwitchTo(outer);
 	MemoryContextReset(work->scratch);
@@ -330,10 +352,10 @@ end_batch(Backfill *work)
 	foreach(cell, work->batch)
 	{
 		MemoryContext outer = MemoryContextSwitchTo(work->scratch);
+		Done	   *done = lfirst(cell);
 
-		if (lock_head(work, *(int64 *) lfirst(cell)))
-			take_rows(work, work->read_present, &work->workflows,
-					  *(int64 *) lfirst(cell));
+		if (lock_head(work, done->id) || done->is_behind)
+			take_rows(work, work->read_present, &work->workflows, done->id);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(work->scratch);
 	}

@@ -96,13 +96,24 @@ nbm_store_head(const NbmStore *store, NbmHead *head)
 
 /*
  * Locks the head row against other writers until the end of the transaction
- * and reads it as it is then.  Raises 02000 where there is none, 40001 where
- * the transaction's snapshot is older than the row.
+ * and reads it as it is then.  Raises 02000 where there is none, 42501 where
+ * policies keep the caller from it, 40001 where the transaction's snapshot is
+ * older than the row.
  */
 void
 nbm_store_lock(const NbmStore *store, NbmHead *head)
 {
-	if (!read_head(store, Q_LOCK, head))
+	head->version = 0;
+	if (read_head(store, Q_LOCK, head))
+		return;
+	/* once more: it may have been made just now */
+	if (read_head(store, Q_HEAD, head) && !read_head(store, Q_LOCK, head))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change %s " INT64_FORMAT,
+						store->kind->name, store->id),
+				 errdetail("Policies let it be read only.")));
+	if (head->version == 0)
 		nbm_store_no_document(store);
 }
 
@@ -111,6 +122,18 @@ bool
 nbm_store_try_lock(const NbmStore *store, NbmHead *head)
 {
 	return read_head(store, Q_LOCK, head);
+}
+
+/*
+ * Locks a document, if it is there, to change or to delete it.  Waits for
+ * nobody: raises 55P03 where somebody else holds it.
+ */
+void
+nbm_store_claim(const NbmStore *store, bool to_delete)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+
+	run(store, to_delete ? Q_CLAIM_TO_DELETE : Q_CLAIM, values, NULL);
 }
 
 /* Writes what a head is now; the caller holds its lock. */

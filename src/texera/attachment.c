@@ -7,7 +7,12 @@
  * it saves and last when it creates a workflow, so the newest row is noted in
  * texera_vid, where a save finds it without reading the application's table,
  * which has no index for it; and a version made by a creation waits for its
- * row with a label that is NULL.
+ * row with a label that is NULL.  A row is used once the workflow was written
+ * after it: what is written next is then no save, but a rewrite in place.
+ *
+ * Gaps: saves that were passed over have rows, and no versions.  texera_gap
+ * says which rows these are, from the first one up to, and without, the next
+ * whose state is known.
  */
 #include "postgres.h"
 
@@ -16,6 +21,8 @@
 #include "utils/builtins.h"
 
 #include "attachment.h"
+#include "maintain.h"
+#include "part.h"
 #include "query.h"
 
 typedef enum Statement
@@ -25,17 +32,36 @@ typedef enum Statement
 	S_FIND,
 	S_LIST,
 	S_DROP,
+	S_MOVE_DOCUMENT,
+	S_DOCUMENT,
+	S_FORGET_DOCUMENT,
+	S_DOCUMENTS,
+	S_TEXERA_DOCUMENTS,
 	S_AWAIT,
-	S_NEWEST,
 	S_LABEL,
+	S_REPLACE,
 	S_SHIFT,
 	S_FIRST,
 	S_VERSION,
-	S_VID,
 	S_ARRIVED,
+	S_VID,
+	S_DETACHED,
+	S_NEWEST,
+	S_USE,
+	S_GAP_BEGIN,
+	S_GAP_END,
+	S_GAP_EMPTY,
+	S_GAP_HAS,
+	S_ROW_FIND,
+	S_ROW_NOTE,
+	S_ROW_FORGET,
 	S_FORGET_VIDS,
+	S_FORGET_GAPS,
+	S_FORGET_ROWS,
+	S_FORGET_NOTEBOOK,
 	S_FORGET_PROGRESS,
 	S_PROBLEM,
+	S_PROBLEM_ONCE,
 	S_PROGRESS,
 	STATEMENTS
 } Statement;
@@ -75,25 +101,47 @@ static const struct
 		"DELETE FROM notebook_migrate.attachment WHERE target = $1",
 		1, {REGCLASSOID}
 	},
+	[S_MOVE_DOCUMENT] = {
+		"UPDATE notebook_migrate.attached_document SET \"table\" = $3"
+		" WHERE kind = $1 AND id = $2 AND \"table\" <> $3",
+		3, {TEXTOID, INT8OID, TEXTOID}
+	},
+	[S_DOCUMENT] = {
+		"INSERT INTO notebook_migrate.attached_document"
+		" (kind, id, \"table\", is_texera)"
+		" SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT"
+		" FROM notebook_migrate.attached_document WHERE kind = $1 AND id = $2)",
+		4, {TEXTOID, INT8OID, TEXTOID, BOOLOID}
+	},
+	[S_FORGET_DOCUMENT] = {
+		"DELETE FROM notebook_migrate.attached_document"
+		" WHERE kind = $1 AND id = $2",
+		2, {TEXTOID, INT8OID}
+	},
+	[S_DOCUMENTS] = {
+		"SELECT id FROM notebook_migrate.attached_document"
+		" WHERE kind = $1 AND \"table\" = $2 ORDER BY id",
+		2, {TEXTOID, TEXTOID}
+	},
+	[S_TEXERA_DOCUMENTS] = {
+		"SELECT id FROM notebook_migrate.attached_document"
+		" WHERE kind = $1 AND is_texera ORDER BY id",
+		1, {TEXTOID}
+	},
 	[S_AWAIT] = {
 		"INSERT INTO notebook_migrate.texera_version"
 		" (workflow_id, version, vid, exact) VALUES ($1, $2, NULL, false)",
-		2, {INT8OID, INT4OID}
-	},
-	[S_NEWEST] = {
-		"INSERT INTO notebook_migrate.texera_version"
-		" (workflow_id, version, vid, exact)"
-		" SELECT $1, $2, n.vid, NOT EXISTS"
-		" (SELECT FROM notebook_migrate.texera_version l"
-		" WHERE l.workflow_id = $1 AND l.vid = n.vid)"
-		" FROM (SELECT v.vid FROM notebook_migrate.texera_vid v"
-		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n",
 		2, {INT8OID, INT4OID}
 	},
 	[S_LABEL] = {
 		"INSERT INTO notebook_migrate.texera_version"
 		" (workflow_id, version, vid, exact) VALUES ($1, $2, $3, $4)"
 		" ON CONFLICT DO NOTHING",
+		4, {INT8OID, INT4OID, INT8OID, BOOLOID}
+	},
+	[S_REPLACE] = {
+		"UPDATE notebook_migrate.texera_version SET vid = $3, exact = $4"
+		" WHERE workflow_id = $1 AND version = $2",
 		4, {INT8OID, INT4OID, INT8OID, BOOLOID}
 	},
 	[S_SHIFT] = {
@@ -109,15 +157,10 @@ static const struct
 		1, {INT8OID}
 	},
 	[S_VERSION] = {
-		/* the newest row up to the one asked for, else the oldest there is */
+		/* of the newest row up to the one asked for */
 		"SELECT version FROM notebook_migrate.texera_version"
 		" WHERE workflow_id = $1 AND vid <= $2"
 		" ORDER BY vid DESC, exact DESC, version DESC LIMIT 1",
-		2, {INT8OID, INT8OID}
-	},
-	[S_VID] = {
-		"INSERT INTO notebook_migrate.texera_vid (workflow_id, vid)"
-		" VALUES ($1, $2) ON CONFLICT DO NOTHING",
 		2, {INT8OID, INT8OID}
 	},
 	[S_ARRIVED] = {
@@ -125,8 +168,99 @@ static const struct
 		" WHERE workflow_id = $1 AND vid IS NULL",
 		2, {INT8OID, INT8OID}
 	},
+	[S_VID] = {
+		/* the first row of a creation that was passed over is used as well */
+		"INSERT INTO notebook_migrate.texera_vid (workflow_id, vid, used)"
+		" VALUES ($1, $2, $3 OR (EXISTS (SELECT"
+		" FROM notebook_migrate.texera_gap g WHERE g.workflow_id = $1"
+		" AND g.from_vid = 0 AND g.upto_vid IS NULL) AND NOT EXISTS (SELECT"
+		" FROM notebook_migrate.texera_vid v WHERE v.workflow_id = $1)))"
+		" ON CONFLICT DO NOTHING",
+		3, {INT8OID, INT8OID, BOOLOID}
+	},
+	[S_DETACHED] = {
+		"INSERT INTO notebook_migrate.texera_gap"
+		" (workflow_id, from_vid, upto_vid)"
+		" SELECT $1, n.vid + CASE WHEN n.used THEN 1 ELSE 0 END, $2"
+		" FROM (SELECT v.vid, v.used FROM notebook_migrate.texera_vid v"
+		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n"
+		" WHERE n.vid < $2 AND n.vid + CASE WHEN n.used THEN 1 ELSE 0 END < $2"
+		" ON CONFLICT (workflow_id, from_vid) DO UPDATE SET upto_vid = $2",
+		2, {INT8OID, INT8OID}
+	},
+	[S_NEWEST] = {
+		"SELECT n.vid, n.used, EXISTS (SELECT"
+		" FROM notebook_migrate.texera_gap g"
+		" WHERE g.workflow_id = $1 AND g.upto_vid IS NULL)"
+		" FROM (SELECT) AS one LEFT JOIN LATERAL"
+		" (SELECT v.vid, v.used FROM notebook_migrate.texera_vid v"
+		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n ON true",
+		1, {INT8OID}
+	},
+	[S_USE] = {
+		"UPDATE notebook_migrate.texera_vid SET used = true"
+		" WHERE workflow_id = $1 AND vid = $2 AND NOT used",
+		2, {INT8OID, INT8OID}
+	},
+	[S_GAP_BEGIN] = {
+		"INSERT INTO notebook_migrate.texera_gap"
+		" (workflow_id, from_vid, upto_vid) SELECT $1, $2, NULL"
+		" WHERE NOT EXISTS (SELECT FROM notebook_migrate.texera_gap"
+		" WHERE workflow_id = $1 AND upto_vid IS NULL)"
+		" ON CONFLICT (workflow_id, from_vid) DO UPDATE SET upto_vid = NULL",
+		2, {INT8OID, INT8OID}
+	},
+	[S_GAP_END] = {
+		"UPDATE notebook_migrate.texera_gap SET upto_vid = $2"
+		" WHERE workflow_id = $1 AND upto_vid IS NULL",
+		2, {INT8OID, INT8OID}
+	},
+	[S_GAP_EMPTY] = {
+		"DELETE FROM notebook_migrate.texera_gap"
+		" WHERE workflow_id = $1 AND from_vid >= upto_vid",
+		1, {INT8OID}
+	},
+	[S_GAP_HAS] = {
+		"SELECT FROM notebook_migrate.texera_gap WHERE workflow_id = $1"
+		" AND ($2 >= from_vid OR $2 IS NULL)"
+		" AND (upto_vid IS NULL OR $2 < upto_vid) LIMIT 1",
+		2, {INT8OID, INT8OID}
+	},
+	[S_ROW_FIND] = {
+		"SELECT pending FROM notebook_migrate.texera_mapping_row"
+		" WHERE workflow_id = $1 AND vid = $2 AND notebook_id = $3"
+		" AND digest = $4",
+		4, {INT8OID, INT8OID, INT8OID, BYTEAOID}
+	},
+	[S_ROW_NOTE] = {
+		"INSERT INTO notebook_migrate.texera_mapping_row"
+		" (workflow_id, vid, notebook_id, digest, pending)"
+		" VALUES ($1, $2, $3, $4, nullif($5, 0))"
+		" ON CONFLICT (workflow_id, vid, notebook_id) DO UPDATE"
+		" SET digest = excluded.digest, pending = excluded.pending",
+		5, {INT8OID, INT8OID, INT8OID, BYTEAOID, INT4OID}
+	},
+	[S_ROW_FORGET] = {
+		"DELETE FROM notebook_migrate.texera_mapping_row"
+		" WHERE workflow_id = $1 AND vid = $2 AND notebook_id = $3",
+		3, {INT8OID, INT8OID, INT8OID}
+	},
 	[S_FORGET_VIDS] = {
 		"DELETE FROM notebook_migrate.texera_vid WHERE workflow_id = $1",
+		1, {INT8OID}
+	},
+	[S_FORGET_GAPS] = {
+		"DELETE FROM notebook_migrate.texera_gap WHERE workflow_id = $1",
+		1, {INT8OID}
+	},
+	[S_FORGET_ROWS] = {
+		"DELETE FROM notebook_migrate.texera_mapping_row"
+		" WHERE workflow_id = $1",
+		1, {INT8OID}
+	},
+	[S_FORGET_NOTEBOOK] = {
+		"DELETE FROM notebook_migrate.texera_mapping_row"
+		" WHERE notebook_id = $1",
 		1, {INT8OID}
 	},
 	[S_FORGET_PROGRESS] = {
@@ -137,6 +271,14 @@ static const struct
 	[S_PROBLEM] = {
 		"INSERT INTO notebook_migrate.texera_problem"
 		" (\"table\", key, sqlstate, message) VALUES ($1, $2, $3, $4)",
+		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	},
+	[S_PROBLEM_ONCE] = {
+		"INSERT INTO notebook_migrate.texera_problem"
+		" (\"table\", key, sqlstate, message) SELECT $1, $2, $3, $4"
+		" WHERE NOT EXISTS (SELECT FROM notebook_migrate.texera_problem"
+		" WHERE \"table\" = $1 AND key = $2 AND sqlstate = $3"
+		" AND message = $4)",
 		4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[S_PROGRESS] = {
@@ -298,6 +440,53 @@ nbm_attachment_drop(Oid target)
 	run(S_DROP, values, NULL);
 }
 
+/* Notes that a document came from a table. */
+void
+nbm_attached_note(const NbmAttachment *attachment, int64 id)
+{
+	Datum		values[4] = {
+		CStringGetTextDatum(attachment->kind->name), Int64GetDatum(id),
+		CStringGetTextDatum(nbm_table_name(attachment->target)),
+		BoolGetDatum(attachment->schema != NULL)
+	};
+
+	run(S_MOVE_DOCUMENT, values, NULL);
+	run(S_DOCUMENT, values, NULL);
+}
+
+/* Forgets it. */
+void
+nbm_attached_forget(const NbmKind *kind, int64 id)
+{
+	Datum		values[2] = {
+		CStringGetTextDatum(kind->name), Int64GetDatum(id)
+	};
+
+	run(S_FORGET_DOCUMENT, values, NULL);
+}
+
+/*
+ * The documents of a kind that came from a table, or (NULL) from any of
+ * Texera's; in the current context.
+ */
+int64 *
+nbm_attached_documents(const NbmKind *kind, const char *table, int *count)
+{
+	Datum		values[2] = {
+		CStringGetTextDatum(kind->name),
+		table ? CStringGetTextDatum(table) : (Datum) 0
+	};
+	uint64		rows = run(table ? S_DOCUMENTS : S_TEXERA_DOCUMENTS, values,
+						   NULL);
+	int64	   *ids = palloc_array(int64, Max(rows, 1));
+
+	for (uint64 row = 0; row < rows; row++)
+		ids[row] = DatumGetInt64(nbm_query_column(row, 1, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	*count = rows;
+	return ids;
+}
+
 /* A version was made by a creation, whose row is yet to come. */
 void
 nbm_label_await(int64 workflow_id, int32 version)
@@ -307,20 +496,6 @@ nbm_label_await(int64 workflow_id, int32 version)
 	};
 
 	run(S_AWAIT, values, NULL);
-}
-
-/*
- * A version was made by a save: its row is the newest one there is, unless a
- * version before it has that already.
- */
-void
-nbm_label_newest(int64 workflow_id, int32 version)
-{
-	Datum		values[2] = {
-		Int64GetDatum(workflow_id), Int32GetDatum(version)
-	};
-
-	run(S_NEWEST, values, NULL);
 }
 
 /* Labels a version, unless it is labelled. */
@@ -333,6 +508,18 @@ nbm_label_add(int64 workflow_id, int32 version, int64 vid, bool is_exact)
 	};
 
 	run(S_LABEL, values, NULL);
+}
+
+/* Gives a version that is labelled another label. */
+void
+nbm_label_replace(int64 workflow_id, int32 version, int64 vid, bool is_exact)
+{
+	Datum		values[4] = {
+		Int64GetDatum(workflow_id), Int32GetDatum(version),
+		Int64GetDatum(vid), BoolGetDatum(is_exact)
+	};
+
+	run(S_REPLACE, values, NULL);
 }
 
 /* The versions of a workflow have new numbers, all higher by the same. */
@@ -392,26 +579,179 @@ nbm_label_version(int64 workflow_id, int64 vid)
 void
 nbm_vid_add(int64 workflow_id, int64 vid)
 {
+	Datum		values[3] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
+
+	values[2] = BoolGetDatum(run(S_ARRIVED, values, NULL) > 0);
+	run(S_VID, values, NULL);
+}
+
+/*
+ * Notes the newest row that there is when a table is attached.  Rows between
+ * it and what was known before were written while it was not.
+ */
+void
+nbm_vid_present(int64 workflow_id, int64 vid)
+{
 	Datum		values[2] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
 
-	run(S_VID, values, NULL);
-	run(S_ARRIVED, values, NULL);
+	run(S_DETACHED, values, NULL);
+	nbm_vid_add(workflow_id, vid);
+}
+
+/* The newest row of a workflow that is known. */
+void
+nbm_vid_newest(int64 workflow_id, NbmNewestVid *newest)
+{
+	Datum		values[1] = {Int64GetDatum(workflow_id)};
+	bool		is_null;
+	Datum		vid;
+	Datum		used;
+
+	run(S_NEWEST, values, NULL);
+	vid = nbm_query_column(0, 1, &is_null);
+	newest->vid = is_null ? 0 : DatumGetInt64(vid);
+	used = nbm_query_column(0, 2, &is_null);
+	newest->is_used = is_null || DatumGetBool(used);
+	newest->is_behind = DatumGetBool(nbm_query_column(0, 3, NULL));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* The workflow was written after a row. */
+void
+nbm_vid_use(int64 workflow_id, int64 vid)
+{
+	Datum		values[2] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
+
+	run(S_USE, values, NULL);
+}
+
+/* What is saved from now on, up to nbm_gap_end(), is not in the store. */
+void
+nbm_gap_begin(int64 workflow_id, const NbmNewestVid *newest)
+{
+	Datum		values[2] = {
+		Int64GetDatum(workflow_id),
+		Int64GetDatum(newest->vid == 0 ? 0 : newest->vid + newest->is_used)
+	};
+
+	run(S_GAP_BEGIN, values, NULL);
+}
+
+/* The workflow is in the store as it is now, since a row. */
+void
+nbm_gap_end(int64 workflow_id, int64 vid)
+{
+	Datum		values[2] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
+
+	run(S_GAP_END, values, NULL);
+	run(S_GAP_EMPTY, values, NULL);
+}
+
+/* Is what was saved with a row (NULL: what is there now) not in the store? */
+bool
+nbm_gap_has(int64 workflow_id, const int64 *vid)
+{
+	Datum		values[2] = {
+		Int64GetDatum(workflow_id), vid ? Int64GetDatum(*vid) : 0
+	};
+
+	return run(S_GAP_HAS, values, vid ? NULL : " n") > 0;
+}
+
+/* The digest of a mapping. */
+static Datum
+content_digest(Jsonb *content)
+{
+	bytea	   *digest = palloc(VARHDRSZ + NBM_DIGEST_LEN);
+
+	SET_VARSIZE(digest, VARHDRSZ + NBM_DIGEST_LEN);
+	nbm_sha256((char *) &content->root, VARSIZE(content) - VARHDRSZ,
+			   (uint8 *) VARDATA(digest));
+	return PointerGetDatum(digest);
+}
+
+/*
+ * Is a row of Texera's mappings as it was when it was last taken in, or
+ * written by us?  Then *pending is the notebook's version that it is for, if
+ * the workflow's was not known yet, and else 0.
+ */
+bool
+nbm_mapping_row_find(const NbmMappingKey *key, Jsonb *content, int32 *pending)
+{
+	Datum		values[4] = {
+		Int64GetDatum(key->workflow_id), Int64GetDatum(key->vid),
+		Int64GetDatum(key->notebook_id), content_digest(content)
+	};
+	bool		is_null;
+	Datum		value;
+
+	if (run(S_ROW_FIND, values, NULL) == 0)
+		return false;
+	value = nbm_query_column(0, 1, &is_null);
+	*pending = is_null ? 0 : DatumGetInt32(value);
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+/* Notes what a row of Texera's mappings holds. */
+void
+nbm_mapping_row_note(const NbmMappingKey *key, Jsonb *content, int32 pending)
+{
+	Datum		values[5] = {
+		Int64GetDatum(key->workflow_id), Int64GetDatum(key->vid),
+		Int64GetDatum(key->notebook_id), content_digest(content),
+		Int32GetDatum(pending)
+	};
+
+	run(S_ROW_NOTE, values, NULL);
+}
+
+/* Forgets it. */
+void
+nbm_mapping_row_forget(const NbmMappingKey *key)
+{
+	Datum		values[3] = {
+		Int64GetDatum(key->workflow_id), Int64GetDatum(key->vid),
+		Int64GetDatum(key->notebook_id)
+	};
+
+	run(S_ROW_FORGET, values, NULL);
 }
 
 /* The workflow is gone, and what is known of its rows. */
 void
-nbm_vid_forget(int64 workflow_id)
+nbm_workflow_forget(int64 workflow_id)
 {
 	Datum		values[1] = {Int64GetDatum(workflow_id)};
 
 	run(S_FORGET_VIDS, values, NULL);
+	run(S_FORGET_GAPS, values, NULL);
+	run(S_FORGET_ROWS, values, NULL);
 	run(S_FORGET_PROGRESS, values, NULL);
 }
 
-/* Notes what went wrong. */
+/* The notebook is gone, and what is known of its mappings' rows. */
+void
+nbm_notebook_forget(int64 notebook_id)
+{
+	Datum		values[1] = {Int64GetDatum(notebook_id)};
+
+	run(S_FORGET_NOTEBOOK, values, NULL);
+}
+
+/* The past of a workflow is to be looked at again. */
+void
+nbm_progress_forget(int64 workflow_id)
+{
+	Datum		values[1] = {Int64GetDatum(workflow_id)};
+
+	run(S_FORGET_PROGRESS, values, NULL);
+}
+
+/* Notes what went wrong; once: unless the same is noted already. */
 void
 nbm_problem_add(const char *table, const char *key, int sqlstate,
-				const char *message)
+				const char *message, bool once)
 {
 	Datum		values[4] = {
 		CStringGetTextDatum(table), CStringGetTextDatum(key),
@@ -419,7 +759,7 @@ nbm_problem_add(const char *table, const char *key, int sqlstate,
 		CStringGetTextDatum(message ? message : "")
 	};
 
-	run(S_PROBLEM, values, NULL);
+	run(once ? S_PROBLEM_ONCE : S_PROBLEM, values, NULL);
 }
 
 /* Notes that the past of a workflow was taken in. */
@@ -435,13 +775,38 @@ nbm_progress_add(int64 workflow_id, int32 rows, int32 versions,
 	run(S_PROGRESS, values, note ? NULL : "   n");
 }
 
-/* Forgets labels, problems and progress. */
+/* Empties a table of this room. */
+static void
+empty(const char *table)
+{
+	if (SPI_execute(psprintf("DELETE FROM notebook_migrate.%s", table), false,
+					0) < 0)
+		elog(ERROR, "could not empty the table %s", table);
+}
+
+/* All rows of workflow_version are gone. */
+void
+nbm_vid_forget_all(void)
+{
+	empty("texera_vid");
+}
+
+/* All rows of Texera's mappings are gone. */
+void
+nbm_mapping_row_forget_all(void)
+{
+	empty("texera_mapping_row");
+}
+
+/* Forgets all that is kept of Texera but its documents. */
 void
 nbm_texera_forget_all(void)
 {
-	if (SPI_execute("DELETE FROM notebook_migrate.texera_vid", false, 0) < 0 ||
-		SPI_execute("DELETE FROM notebook_migrate.texera_version", false, 0) < 0 ||
-		SPI_execute("DELETE FROM notebook_migrate.texera_problem", false, 0) < 0 ||
-		SPI_execute("DELETE FROM notebook_migrate.texera_backfill_progress", false, 0) < 0)
-		elog(ERROR, "could not forget what was kept of Texera");
+	static const char *const tables[] = {
+		"texera_vid", "texera_version", "texera_gap", "texera_mapping_row",
+		"texera_problem", "texera_backfill_progress"
+	};
+
+	for (int i = 0; i < lengthof(tables); i++)
+		empty(tables[i]);
 }

@@ -35,8 +35,6 @@ typedef struct Filling
 	NbmPrepend	prepend;
 	PastLabel  *labels;
 	int			nlabels;
-	bool		is_waiting;		/* is there an oldest state that waits? */
-	NbmPast		waiting;
 } Filling;
 
 /* Reads the first version and its label.  Fits NbmWork. */
@@ -59,23 +57,16 @@ read_base(void *arg)
 	nbm_owner_end(level, &before);
 }
 
-/* Is a state equal to the first version? */
-static bool
-is_base(const Filling *filling, const NbmPast *state)
-{
-	const Jsonb *base = filling->chain.base;
-
-	return VARSIZE(base) == VARSIZE(state->state) &&
-		memcmp(base, state->state, VARSIZE(base)) == 0;
-}
-
-/* Makes a version of one state. */
+/* Makes a version of one state.  Fits nbm_chain_each(). */
 static void
-make_version(Filling *filling, const NbmPast *state)
+add_state(const NbmPast *state, void *arg)
 {
+	Filling    *filling = arg;
 	PastLabel  *label = &filling->labels[filling->nlabels];
 	int32		version;
 
+	if (state->is_repeated)
+		return;
 	if (filling->prepend.kept == NIL)
 	{
 		NbmStore	store = {&nbm_workflow, filling->past->workflow_id, false};
@@ -95,35 +86,6 @@ make_version(Filling *filling, const NbmPast *state)
 	filling->nlabels++;
 }
 
-/*
- * Takes one state in.  Fits nbm_chain_each().  An oldest state that is equal to
- * the first version is a past only if another one follows, and waits for that.
- */
-static void
-add_state(const NbmPast *state, void *arg)
-{
-	Filling    *filling = arg;
-
-	if (state->is_repeated)
-		return;
-	if (filling->prepend.kept == NIL && !filling->is_waiting &&
-		is_base(filling, state))
-	{
-		filling->waiting = *state;
-		filling->waiting.state = MemoryContextAlloc(filling->context,
-													VARSIZE(state->state));
-		memcpy(filling->waiting.state, state->state, VARSIZE(state->state));
-		filling->is_waiting = true;
-		return;
-	}
-	if (filling->is_waiting)
-	{
-		filling->is_waiting = false;
-		make_version(filling, &filling->waiting);
-	}
-	make_version(filling, state);
-}
-
 /* Puts the states before the versions, and labels them.  Fits NbmWork. */
 static void
 fill(void *arg)
@@ -132,6 +94,7 @@ fill(void *arg)
 	NbmTexeraPast *past = filling->past;
 	NbmStore	store = {&nbm_workflow, past->workflow_id, false};
 	NbmHead		head;
+	NbmPast		base;
 	NbmIdentity before;
 	int			level = nbm_owner_begin(past->owner, &before);
 
@@ -139,6 +102,8 @@ fill(void *arg)
 	if (filling->chain.count > 0 && nbm_store_try_lock(&store, &head) &&
 		nbm_label_first(store.id) == filling->newest)
 	{
+		if (nbm_chain_base(&filling->chain, &base))
+			nbm_label_replace(store.id, 1, base.vid, base.is_exact);
 		filling->labels = palloc_array(PastLabel, filling->chain.count);
 		nbm_chain_each(&filling->chain, add_state, filling);
 		if (filling->prepend.kept != NIL)
@@ -167,7 +132,7 @@ add_problem(const Filling *filling, int64 vid, int sqlstate,
 	nbm_problem_add(filling->past->table,
 					psprintf("wid " INT64_FORMAT " vid " INT64_FORMAT,
 							 filling->past->workflow_id, vid),
-					sqlstate, message);
+					sqlstate, message, true);
 	nbm_owner_end(level, &before);
 }
 
