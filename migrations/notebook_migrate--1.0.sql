@@ -1232,6 +1232,15 @@ CREATE POLICY texera_write ON notebook_migrate.mapping FOR ALL
 COMMENT ON POLICY texera_write ON notebook_migrate.mapping IS
   'For those who have WRITE in Texera on both sides; in force after texera_rights(true)';
 
+CREATE POLICY texera_read ON notebook_migrate.migration_job FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.migration_job IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.migration_job FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.migration_job IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+
 CREATE POLICY administrator ON notebook_migrate.texera_vid
   USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
 COMMENT ON POLICY administrator ON notebook_migrate.texera_vid IS

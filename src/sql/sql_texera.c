@@ -141,7 +141,7 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	int64		vid = PG_GETARG_INT64(2);
 	int64		mapping_id;
 	int32		notebook_version = 0;
-	NbmAttachment *mappings;
+	NbmAttachment *mappings = nbm_texera_table(attachments, NBM_ROLE_MAPPING);
 	List	   *problems;
 	Datum		values[3];
 	bool		nulls[3] = {false};
@@ -171,14 +171,16 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 								  PG_ARGISNULL(2) ? NULL : &vid,
 								  PG_GETARG_JSONB_P(1), &notebook_version,
 								  &nlinks, &problems);
-	mappings = nbm_texera_table(attachments, NBM_ROLE_MAPPING);
-	if (mappings != NULL)
-		nbm_maintain_mappings(mappings->schema, NULL, &workflow_id);
 	values[0] = Int64GetDatum(mapping_id);
 	nulls[0] = mapping_id == 0;
 	values[1] = Int32GetDatum(nlinks);
 	values[2] = strings_datum(problems);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	nbm_owner_end(level, &before);
+	/* anew, to see what was stated */
+	level = nbm_owner_begin(nbm_function_owner(fcinfo), &before);
+	if (mappings != NULL)
+		nbm_maintain_mappings(mappings->schema, NULL, &workflow_id);
 	nbm_owner_end(level, &before);
 	return (Datum) 0;
 }
@@ -355,7 +357,8 @@ nbm_texera_rights(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {
 		"workflow_head", "workflow_version", "workflow_part",
 		"workflow_removed", "notebook_head", "notebook_version",
-		"notebook_part", "notebook_removed", "mapping", "texera_version",
+		"notebook_part", "notebook_removed", "mapping", "migration_job",
+		"texera_version",
 		"texera_vid", "texera_gap", "texera_mapping_row", "attached_document",
 		"texera_problem", "texera_backfill_progress"
 	};

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -127,6 +128,16 @@ has_string(List *strings, const char *string)
 	return false;
 }
 
+/* Is it a string?  Then *string is set to it. */
+static bool
+is_string(Jsonb *value, JsonbValue *string)
+{
+	if (!JB_ROOT_IS_SCALAR(value))
+		return false;
+	nbm_element(&value->root, 0, string);
+	return string->type == jbvString;
+}
+
 /* A string that should be JSON. */
 typedef struct Parsing
 {
@@ -161,20 +172,16 @@ salvage(const NbmLayout *cells, const NbmLayout *operators, Jsonb *mapping,
 	List	   *once = NIL;
 	ListCell   *cell;
 
-	if (JB_ROOT_IS_SCALAR(mapping))
+	while (is_string(mapping, &parsing.string))
 	{
-		nbm_element(&mapping->root, 0, &parsing.string);
-		if (parsing.string.type == jbvString)
+		CHECK_FOR_INTERRUPTS();
+		if (!nbm_guarded(parse_string, &parsing, &caught))
 		{
-			if (nbm_guarded(parse_string, &parsing, &caught))
-				mapping = parsing.result;
-			else
-			{
-				memset(links, 0, sizeof(*links));
-				return list_make1(psprintf("the mapping is a string that is no JSON: %s",
-										   caught.message));
-			}
+			memset(links, 0, sizeof(*links));
+			return list_make1(psprintf("the mapping is a string that is no JSON: %s",
+									   caught.message));
 		}
+		mapping = parsing.result;
 	}
 	problems = nbm_mapping_salvage(cells, operators, mapping, links);
 	foreach(cell, problems)

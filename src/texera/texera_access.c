@@ -154,17 +154,6 @@ ask(const char *query, bool read_only, int64 first, int64 second,
 	return rows;
 }
 
-/* Raises 42501: a workflow may be read, and not be written. */
-static void
-no_write(int64 workflow_id)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied to write to workflow " INT64_FORMAT,
-					workflow_id),
-			 errhint("WRITE in workflow_user_access is needed.")));
-}
-
 /*
  * Raises 42501 where the current role may not use Texera's table of workflows,
  * or may read the workflow only, and 02000 where it does not see it there.
@@ -193,7 +182,11 @@ nbm_texera_require(List *attachments, int64 workflow_id, bool write)
 		nbm_store_no_document(&store);
 	if (write && is_asked && !nbm_texera_may(attachments, &nbm_workflow,
 											 workflow_id, true))
-		no_write(workflow_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to write to workflow " INT64_FORMAT,
+						workflow_id),
+				 errhint("WRITE in workflow_user_access is needed.")));
 }
 
 /*
@@ -267,5 +260,9 @@ nbm_texera_require_mapping(List *attachments, int64 workflow_id,
 		ask(mapping_rows(mappings, " FOR KEY SHARE"), false, workflow_id,
 			notebook_id, NULL) == 0 &&
 		has_policies(mappings))
-		no_write(workflow_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the mapping of workflow " INT64_FORMAT,
+						workflow_id),
+				 errdetail("Policies of Texera's table keep it from you.")));
 }
