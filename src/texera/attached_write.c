@@ -327,6 +327,8 @@ take_mapping(NbmWrite *write)
 		nbm_mapping_row_find(&key, content, &notebook_version) &&
 		(notebook_version == 0 || is_past))
 		return;
+	nbm_check_notebook_of(write->attachment.schema, key.notebook_id,
+						  key.workflow_id);
 	claim(write, &nbm_notebook, key.notebook_id, false);
 	claim(write, &nbm_workflow, key.workflow_id, false);
 	if (nbm_take_mapping(key.notebook_id, key.workflow_id,

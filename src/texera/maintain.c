@@ -63,6 +63,50 @@ nbm_table_name(Oid table)
 									  name);
 }
 
+/* The table of a schema that has a role; NULL: there is none. */
+static NbmAttachment *
+find_table(const char *schema, NbmRole role)
+{
+	ListCell   *cell;
+
+	foreach(cell, nbm_attachments(schema))
+		if (((NbmAttachment *) lfirst(cell))->role == role)
+			return lfirst(cell);
+	return NULL;
+}
+
+/*
+ * Raises 22023 where a notebook is another workflow's in the application's
+ * table.  Of one that is not there it says nothing.
+ */
+void
+nbm_check_notebook_of(const char *schema, int64 notebook_id,
+					  int64 workflow_id)
+{
+	NbmAttachment *notebooks = find_table(schema, NBM_ROLE_NOTEBOOK);
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {
+		Int64GetDatum(notebook_id), Int64GetDatum(workflow_id)
+	};
+	NbmIdentity before;
+
+	if (notebooks == NULL)
+		return;
+	nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
+	nbm_become_owner(nbm_table_owner(notebooks->target), &before);
+	if (SPI_execute_with_args(psprintf("SELECT FROM %s WHERE %s = $1 AND wid <> $2",
+									   nbm_table_name(notebooks->target),
+									   quote_identifier(notebooks->key_column)),
+							  2, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the application's notebooks");
+	nbm_be_again(&before);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("notebook " INT64_FORMAT " is not of workflow " INT64_FORMAT,
+						notebook_id, workflow_id)));
+}
+
 /* Notes what the rows of the last result hold, so that nobody stated it. */
 static void
 note_rows(const NbmMappedPair *pair, Jsonb *shape)
@@ -114,7 +158,8 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	char	   *query;
 
 	nbm_check_readable(mappings->target, mappings->key_column, vid);
-	where = psprintf("WHERE %s = $2%s AND %s::jsonb IS DISTINCT FROM $1",
+	/* by its text: a row may hold what is no JSON */
+	where = psprintf("WHERE %s = $2%s AND %s::text IS DISTINCT FROM $1::text",
 					 quote_identifier(mappings->key_column),
 					 has_nid ? " AND nid = $3" : "", column);
 	query = psprintf("UPDATE %s SET %s = $1::text::%s %s%s",
@@ -154,19 +199,11 @@ void
 nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
 					  const int64 *workflow_id)
 {
-	NbmAttachment *mappings = NULL;
+	NbmAttachment *mappings = find_table(schema, NBM_ROLE_MAPPING);
 	NbmMappedPair *pairs;
-	ListCell   *cell;
 	int			count;
 
-	foreach(cell, nbm_attachments(schema))
-	{
-		NbmAttachment *attachment = lfirst(cell);
-
-		if (attachment->role == NBM_ROLE_MAPPING && attachment->maintain)
-			mappings = attachment;
-	}
-	if (mappings == NULL)
+	if (mappings == NULL || !mappings->maintain)
 		return;
 	pairs = nbm_store_mapped_pairs(notebook_id, workflow_id, &count);
 	for (int i = 0; i < count; i++)
