@@ -196,8 +196,7 @@ open_tables(Backfill *work, List *attachments)
 
 /*
  * Opens the list of workflows that are to be done, each with its rows: those
- * whose past was not taken in, and those that are not in the store as they
- * are now.
+ * whose past was not taken in, and those of which something is missing since.
  */
 static void
 open_list(Backfill *work, const int64 *wid)
@@ -208,8 +207,7 @@ open_list(Backfill *work, const int64 *wid)
 								" ON p.workflow_id = w.wid WHERE %s"
 								" AND (p.workflow_id IS NULL OR EXISTS (SELECT"
 								" FROM notebook_migrate.texera_gap g"
-								" WHERE g.workflow_id = w.wid"
-								" AND g.upto_vid IS NULL))",
+								" WHERE g.workflow_id = w.wid))",
 								nbm_table_name(work->workflows.target), which);
 	char	   *list;
 
@@ -222,8 +220,7 @@ open_list(Backfill *work, const int64 *wid)
 					" FILTER (WHERE v.vid IS NOT NULL), w.is_done"
 					" FROM (SELECT w.wid, p.workflow_id IS NOT NULL AS is_done"
 					" FROM %s) w LEFT JOIN %s v ON v.wid = w.wid"
-					" AND NOT w.is_done GROUP BY w.wid, w.is_done"
-					" ORDER BY w.wid",
+					" GROUP BY w.wid, w.is_done ORDER BY w.wid",
 					left, work->past.table);
 	work->portal = SPI_cursor_open_with_args(NULL, list, 0, NULL, NULL, NULL,
 											 true, 0);
@@ -285,7 +282,7 @@ do_next(Backfill *work)
 {
 	MemoryContext outer;
 	bool		is_null;
-	bool		is_behind;
+	bool		is_done;
 	Datum		column;
 
 	SPI_cursor_fetch(work->portal, true, 1);
@@ -295,12 +292,13 @@ do_next(Backfill *work)
 	work->past.workflow_id = DatumGetInt64(nbm_query_column(0, 1, NULL));
 	column = nbm_query_column(0, 2, &is_null);
 	read_vids(work, column, is_null);
-	is_behind = DatumGetBool(nbm_query_column(0, 3, NULL));
+	is_done = DatumGetBool(nbm_query_column(0, 3, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	work->past.rows = work->past.versions = 0;
-	if (!is_behind)
+	if (!is_done)
 		nbm_texera_take_past(&work->past);
-	if (!is_behind && work->read_mappings != NULL)
+	nbm_texera_take_gaps(&work->past);
+	if (work->read_mappings != NULL)
 		take_rows(work, work->read_mappings, &work->mappings,
 				  work->past.workflow_id);
 	MemoryContextSwitchTo(work->context);
@@ -308,7 +306,7 @@ do_next(Backfill *work)
 		Done	   *done = palloc_object(Done);
 
 		done->id = work->past.workflow_id;
-		done->is_behind = is_behind;
+		done->is_behind = is_done;
 		work->batch = lappend(work->batch, done);
 	}
 	MemoryContextSwitchTo(outer);

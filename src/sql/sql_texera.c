@@ -45,7 +45,7 @@ no_state(int64 workflow_id, const int64 *vid)
 					workflow_id) :
 			 errmsg("what was saved of workflow " INT64_FORMAT " with vid " INT64_FORMAT " is not in the store",
 					workflow_id, *vid),
-			 errhint("texera_backfill() takes in what was saved before Texera was attached; texera_problem says what was passed over.")));
+			 errhint("texera_backfill() takes in what was saved before Texera was attached, or was passed over; texera_problem says what cannot be read.")));
 }
 
 /* The version that a row of versions stands for; raises 02000 for none. */

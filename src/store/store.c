@@ -779,9 +779,12 @@ nbm_store_removed_rows(const NbmStore *store, int *count)
 	return result;
 }
 
-/* One mapping's row, of the last result: its version moves, under a new seal. */
+/*
+ * One mapping's row, of the last result: its version, if it is after one,
+ * moves, under a new seal.
+ */
 static void
-shift_mapping(uint64 row, int32 by)
+shift_mapping(uint64 row, int32 after, int32 by)
 {
 	NbmStore	notebook = {&nbm_notebook, 0, false};
 	Datum		columns[NBM_MAX_ARGS];
@@ -791,6 +794,8 @@ shift_mapping(uint64 row, int32 by)
 	(void) nbm_query_types(Q_ADD_MAPPING, &count);
 	for (int i = 0; i < count; i++)
 		columns[i] = nbm_query_column(row, i + 1, NULL);
+	if (DatumGetInt32(columns[4]) <= after)
+		return;
 	columns[4] = Int32GetDatum(DatumGetInt32(columns[4]) + by);
 	values[0] = columns[1];
 	values[1] = columns[0];
@@ -800,11 +805,11 @@ shift_mapping(uint64 row, int32 by)
 }
 
 /*
- * The versions of a workflow have new numbers, all higher by the same: its
- * mappings go with them.
+ * The versions of a workflow after one (0: all) have new numbers, higher by
+ * the same: its mappings go with them.
  */
 void
-nbm_store_shift_mappings(const NbmStore *store, int32 by)
+nbm_store_shift_mappings(const NbmStore *store, int32 after, int32 by)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
 	bool		outer = shifting;
@@ -817,7 +822,7 @@ nbm_store_shift_mappings(const NbmStore *store, int32 by)
 		for (uint64 row = 0; row < rows; row++)
 		{
 			SPI_tuptable = table;
-			shift_mapping(row, by);
+			shift_mapping(row, after, by);
 		}
 	}
 	PG_FINALLY();

@@ -42,6 +42,7 @@ typedef enum Statement
 	S_REPLACE,
 	S_SHIFT,
 	S_FIRST,
+	S_EXACT,
 	S_VERSION,
 	S_ARRIVED,
 	S_VID,
@@ -51,6 +52,9 @@ typedef enum Statement
 	S_GAP_BEGIN,
 	S_GAP_END,
 	S_GAP_EMPTY,
+	S_GAP_FILL,
+	S_GAP_FORGET,
+	S_GAPS,
 	S_GAP_HAS,
 	S_ROW_FIND,
 	S_ROW_NOTE,
@@ -147,14 +151,20 @@ static const struct
 	[S_SHIFT] = {
 		/* in two steps: no two rows of a workflow may share a version */
 		"WITH moved AS (DELETE FROM notebook_migrate.texera_version"
-		" WHERE workflow_id = $1 RETURNING version, vid, exact)"
+		" WHERE workflow_id = $1 AND version > $2"
+		" RETURNING version, vid, exact)"
 		" SELECT version, vid, exact FROM moved",
-		1, {INT8OID}
+		2, {INT8OID, INT4OID}
 	},
 	[S_FIRST] = {
 		"SELECT vid FROM notebook_migrate.texera_version"
 		" WHERE workflow_id = $1 AND version = 1 AND vid IS NOT NULL",
 		1, {INT8OID}
+	},
+	[S_EXACT] = {
+		"SELECT version FROM notebook_migrate.texera_version"
+		" WHERE workflow_id = $1 AND vid = $2 AND exact",
+		2, {INT8OID, INT8OID}
 	},
 	[S_VERSION] = {
 		/* of the newest row up to the one asked for */
@@ -218,6 +228,25 @@ static const struct
 	[S_GAP_EMPTY] = {
 		"DELETE FROM notebook_migrate.texera_gap"
 		" WHERE workflow_id = $1 AND from_vid >= upto_vid",
+		1, {INT8OID}
+	},
+	[S_GAP_FILL] = {
+		"UPDATE notebook_migrate.texera_gap SET upto_vid = $3"
+		" WHERE workflow_id = $1 AND from_vid = $2",
+		3, {INT8OID, INT8OID, INT8OID}
+	},
+	[S_GAP_FORGET] = {
+		"DELETE FROM notebook_migrate.texera_gap"
+		" WHERE workflow_id = $1 AND upto_vid <= $2",
+		2, {INT8OID, INT8OID}
+	},
+	[S_GAPS] = {
+		/* with a rewrite in place in it, a chain does not lead through it */
+		"SELECT g.from_vid, g.upto_vid FROM notebook_migrate.texera_gap g"
+		" WHERE g.workflow_id = $1 AND g.upto_vid IS NOT NULL"
+		" AND NOT EXISTS (SELECT FROM notebook_migrate.texera_version l"
+		" WHERE l.workflow_id = $1 AND l.vid >= g.from_vid"
+		" AND l.vid < g.upto_vid) ORDER BY g.from_vid",
 		1, {INT8OID}
 	},
 	[S_GAP_HAS] = {
@@ -522,11 +551,13 @@ nbm_label_replace(int64 workflow_id, int32 version, int64 vid, bool is_exact)
 	run(S_REPLACE, values, NULL);
 }
 
-/* The versions of a workflow have new numbers, all higher by the same. */
+/* The versions of a workflow after one have new numbers, higher by the same. */
 void
-nbm_label_shift(int64 workflow_id, int32 by)
+nbm_label_shift(int64 workflow_id, int32 after, int32 by)
 {
-	Datum		values[1] = {Int64GetDatum(workflow_id)};
+	Datum		values[2] = {
+		Int64GetDatum(workflow_id), Int32GetDatum(after)
+	};
 	uint64		rows = run(S_SHIFT, values, NULL);
 	SPITupleTable *table = SPI_tuptable;
 
@@ -562,17 +593,31 @@ nbm_label_first(int64 workflow_id)
 	return vid;
 }
 
-/* The version that a workflow was at with a row; 0: none is known. */
-int32
-nbm_label_version(int64 workflow_id, int64 vid)
+/* The number that a query finds for a workflow and a row; 0: none. */
+static int32
+find_version(Statement query, int64 workflow_id, int64 vid)
 {
 	Datum		values[2] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
 	int32		version = 0;
 
-	if (run(S_VERSION, values, NULL) > 0)
+	if (run(query, values, NULL) > 0)
 		version = DatumGetInt32(nbm_query_column(0, 1, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	return version;
+}
+
+/* The version that a workflow was at with a row; 0: none is known. */
+int32
+nbm_label_version(int64 workflow_id, int64 vid)
+{
+	return find_version(S_VERSION, workflow_id, vid);
+}
+
+/* The version whose save wrote a row; 0: none is known. */
+int32
+nbm_label_exact(int64 workflow_id, int64 vid)
+{
+	return find_version(S_EXACT, workflow_id, vid);
 }
 
 /* Notes a row of workflow_version; a version that waits for one gets it. */
@@ -645,6 +690,49 @@ nbm_gap_end(int64 workflow_id, int64 vid)
 
 	run(S_GAP_END, values, NULL);
 	run(S_GAP_EMPTY, values, NULL);
+}
+
+/*
+ * The gaps of a workflow that a chain of patches may lead through, in the
+ * current context.
+ */
+NbmGap *
+nbm_gaps(int64 workflow_id, int *count)
+{
+	Datum		values[1] = {Int64GetDatum(workflow_id)};
+	uint64		rows = run(S_GAPS, values, NULL);
+	NbmGap	   *gaps = palloc_array(NbmGap, Max(rows, 1));
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		gaps[row].from = DatumGetInt64(nbm_query_column(row, 1, NULL));
+		gaps[row].upto = DatumGetInt64(nbm_query_column(row, 2, NULL));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	*count = rows;
+	return gaps;
+}
+
+/* What was saved is known from a row of a gap on. */
+void
+nbm_gap_fill(int64 workflow_id, const NbmGap *gap, int64 upto)
+{
+	Datum		values[3] = {
+		Int64GetDatum(workflow_id), Int64GetDatum(gap->from),
+		Int64GetDatum(upto)
+	};
+
+	run(S_GAP_FILL, values, NULL);
+	run(S_GAP_EMPTY, values, NULL);
+}
+
+/* The past before a row was taken in: what of it is known has its labels. */
+void
+nbm_gap_forget(int64 workflow_id, int64 vid)
+{
+	Datum		values[2] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
+
+	run(S_GAP_FORGET, values, NULL);
 }
 
 /* Is what was saved with a row (NULL: what is there now) not in the store? */

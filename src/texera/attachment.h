@@ -44,6 +44,13 @@ typedef struct NbmNewestVid
 								 * store? */
 } NbmNewestVid;
 
+/* Rows of which it is not known what was saved: up to, and without, the last. */
+typedef struct NbmGap
+{
+	int64		from;
+	int64		upto;
+} NbmGap;
+
 /* What tells a row of Texera's mappings; vid 0 where they have none. */
 typedef struct NbmMappingKey
 {
@@ -68,7 +75,8 @@ extern void nbm_label_add(int64 workflow_id, int32 version, int64 vid,
 						  bool is_exact);
 extern void nbm_label_replace(int64 workflow_id, int32 version, int64 vid,
 							  bool is_exact);
-extern void nbm_label_shift(int64 workflow_id, int32 by);
+extern void nbm_label_shift(int64 workflow_id, int32 after, int32 by);
+extern int32 nbm_label_exact(int64 workflow_id, int64 vid);
 extern int64 nbm_label_first(int64 workflow_id);
 extern int32 nbm_label_version(int64 workflow_id, int64 vid);
 
@@ -80,6 +88,9 @@ extern void nbm_vid_forget_all(void);
 
 extern void nbm_gap_begin(int64 workflow_id, const NbmNewestVid *newest);
 extern void nbm_gap_end(int64 workflow_id, int64 vid);
+extern NbmGap *nbm_gaps(int64 workflow_id, int *count);
+extern void nbm_gap_fill(int64 workflow_id, const NbmGap *gap, int64 upto);
+extern void nbm_gap_forget(int64 workflow_id, int64 vid);
 extern bool nbm_gap_has(int64 workflow_id, const int64 *vid);
 
 extern bool nbm_mapping_row_find(const NbmMappingKey *key, Jsonb *content,

@@ -150,7 +150,7 @@ replay(void *arg)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(scratch);
 
-	for (int i = 0; i < chain->nvids; i++)
+	for (int i = 0; i < chain->nvids - chain->is_part; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		chain->rows = i + 1;
@@ -193,7 +193,7 @@ nbm_chain_walk(NbmChain *chain)
 static bool
 is_older(const NbmChain *chain)
 {
-	return chain->marker >= 0 && !chain->starts_empty;
+	return chain->marker >= 0 && !chain->starts_empty && !chain->is_part;
 }
 
 /* What is known of state T(j), but for the state. */
