@@ -971,6 +971,7 @@ CREATE TABLE notebook_migrate.texera_vid (
   workflow_id bigint NOT NULL,
   vid bigint NOT NULL,
   used boolean NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   PRIMARY KEY (workflow_id, vid)
 );
 COMMENT ON TABLE notebook_migrate.texera_vid IS
@@ -978,6 +979,7 @@ COMMENT ON TABLE notebook_migrate.texera_vid IS
 COMMENT ON COLUMN notebook_migrate.texera_vid.workflow_id IS 'The workflow, Texera''s wid';
 COMMENT ON COLUMN notebook_migrate.texera_vid.vid IS 'Texera''s vid';
 COMMENT ON COLUMN notebook_migrate.texera_vid.used IS 'Was the workflow written after it? Then the next content written is no longer of the save that wrote this row';
+COMMENT ON COLUMN notebook_migrate.texera_vid.noted_at IS 'When it was written: of saves at the same time, the first row goes to the first content';
 COMMENT ON CONSTRAINT texera_vid_pkey ON notebook_migrate.texera_vid IS 'Finds the newest vid of a workflow';
 
 CREATE TABLE notebook_migrate.texera_gap (

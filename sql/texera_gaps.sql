@@ -57,6 +57,17 @@ INSERT INTO workflow_version (wid, content) VALUES (190001, '[]');
 UPDATE workflow SET name = 'w', content = content || '' WHERE wid = 190001;
 UPDATE workflow SET content = content('a', 'b') WHERE wid = 190001;
 SELECT * FROM public.label ORDER BY 1, 2 DESC LIMIT 1;
+-- Two save at the same time: each wrote a row, and one row is the newest for both. What is written then, no save wrote.
+INSERT INTO workflow (name, content) VALUES ('two', content('p'));
+INSERT INTO workflow_version (wid, content) VALUES (190002, '[]');
+INSERT INTO workflow_version (wid, content) VALUES (190002, '[]');
+INSERT INTO workflow_version (wid, content) VALUES (190002, '[]');
+UPDATE workflow SET content = content('p', 'q') WHERE wid = 190002;
+UPDATE workflow SET content = content('p', 'r') WHERE wid = 190002;
+UPDATE workflow SET content = content('p', 's') WHERE wid = 190002;
+SELECT version, row - first_value(row) OVER (ORDER BY version) AS row, exact FROM public.label WHERE w = 2 ORDER BY 1;
+DELETE FROM workflow WHERE wid = 190002;
+SELECT setval('workflow_wid_seq', 190001);
 -- Created with what cannot be read, its row, and mended in place: not by that row.
 INSERT INTO workflow (name, content) VALUES ('bad', '{');
 INSERT INTO workflow_version (wid, content) VALUES (190002, '[]');

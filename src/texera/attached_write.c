@@ -107,29 +107,29 @@ claim(const NbmWrite *write, const NbmKind *kind, int64 id, bool to_delete)
 
 /*
  * A workflow is in the store as it is now.  Its version gets its label; the
- * newest row is used, and a gap ends with it or, where the content is not what
- * was saved with that row, after it.
+ * row is used, and a gap ends with it or, where the content is not what was
+ * saved with that row, after it.
  */
 static void
 label(const NbmWrite *write, int64 key, int32 version, NbmTaken taken)
 {
 	bool		is_made = taken != NBM_TAKEN_EQUAL;
-	NbmNewestVid newest;
+	NbmCurrentVid current;
 
 	if (write->is_present && write->vid > 0)
 		nbm_vid_present(key, write->vid);
-	nbm_vid_newest(key, &newest);
+	nbm_vid_current(key, !write->is_present, &current);
 	if (is_made && write->old.tuple == NULL && !write->is_present)
 		nbm_label_await(key, version);
-	else if (is_made && newest.vid > 0)
-		nbm_label_add(key, version, newest.vid, !newest.is_used);
-	if (!newest.is_used)
-		nbm_vid_use(key, newest.vid);
-	if (newest.is_behind)
-		nbm_gap_end(key, newest.vid +
-					(newest.is_used && newest.vid > 0 && !write->is_present));
+	else if (is_made && current.vid > 0)
+		nbm_label_add(key, version, current.vid, current.unused != 0);
+	if (current.unused != 0)
+		nbm_vid_use(key, current.unused);
+	if (current.is_behind)
+		nbm_gap_end(key, current.vid +
+					(current.unused == 0 && current.vid > 0 && !write->is_present));
 	/* the past that led to what could not be read can be looked for now */
-	if (newest.is_behind && taken == NBM_TAKEN_FIRST)
+	if (current.is_behind && taken == NBM_TAKEN_FIRST)
 		nbm_progress_forget(key);
 }
 
@@ -143,11 +143,11 @@ is_only_renamed(const NbmWrite *write, const NbmStore *store)
 {
 	bool		is_renamed = nbm_row_has(&write->new, "name") &&
 		!nbm_row_same(&write->old, &write->new, "name");
-	NbmNewestVid newest = {0, true, false};
+	NbmCurrentVid current = {0};
 
 	if (write->attachment.role == NBM_ROLE_WORKFLOW)
-		nbm_vid_newest(store->id, &newest);
-	if (newest.is_behind || (!is_renamed && !newest.is_used))
+		nbm_vid_current(store->id, true, &current);
+	if (current.is_behind || (!is_renamed && current.unused != 0))
 		return false;
 	if (is_renamed)
 	{
@@ -474,14 +474,14 @@ begin_gap(void *arg)
 	NbmIdentity before;
 	int			level = begin(write->owner, &before);
 	int64		key = key_of(write, &write->new);
-	NbmNewestVid newest;
+	NbmCurrentVid current;
 
 	if (write->is_present && write->vid > 0)
 		nbm_vid_present(key, write->vid);
-	nbm_vid_newest(key, &newest);
-	nbm_gap_begin(key, &newest);
-	if (!newest.is_used)
-		nbm_vid_use(key, newest.vid);
+	nbm_vid_current(key, !write->is_present, &current);
+	nbm_gap_begin(key, &current);
+	if (current.unused != 0)
+		nbm_vid_use(key, current.unused);
 	nbm_owner_end(level, &before);
 }
 

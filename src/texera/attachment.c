@@ -48,6 +48,7 @@ typedef enum Statement
 	S_VID,
 	S_DETACHED,
 	S_NEWEST,
+	S_UNDER_WAY,
 	S_USE,
 	S_GAP_BEGIN,
 	S_GAP_END,
@@ -69,6 +70,13 @@ typedef enum Statement
 	S_PROGRESS,
 	STATEMENTS
 } Statement;
+
+/*
+ * The two statements of a save are not further apart; and so many rows are
+ * looked at where several save at the same time.
+ */
+#define UNDER_WAY "interval '5 s'"
+#define MAX_UNDER_WAY "100"
 
 #define COLUMNS "target, role, kind, key_column, content_column, schema, maintain_mapping"
 
@@ -205,6 +213,13 @@ static const struct
 		" FROM (SELECT) AS one LEFT JOIN LATERAL"
 		" (SELECT v.vid, v.used FROM notebook_migrate.texera_vid v"
 		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n ON true",
+		1, {INT8OID}
+	},
+	[S_UNDER_WAY] = {
+		"SELECT min(r.vid) FROM (SELECT v.vid, v.used, v.noted_at"
+		" FROM notebook_migrate.texera_vid v WHERE v.workflow_id = $1"
+		" ORDER BY v.vid DESC LIMIT " MAX_UNDER_WAY ") r WHERE NOT r.used"
+		" AND r.noted_at > clock_timestamp() - " UNDER_WAY,
 		1, {INT8OID}
 	},
 	[S_USE] = {
@@ -643,21 +658,30 @@ nbm_vid_present(int64 workflow_id, int64 vid)
 	nbm_vid_add(workflow_id, vid);
 }
 
-/* The newest row of a workflow that is known. */
+/*
+ * The row that belongs to what is written to a workflow: the newest.  It was
+ * written by the same save if it is not used; or, where several save at the
+ * same time, if another one is not that was written just now.
+ */
 void
-nbm_vid_newest(int64 workflow_id, NbmNewestVid *newest)
+nbm_vid_current(int64 workflow_id, bool is_save, NbmCurrentVid *current)
 {
 	Datum		values[1] = {Int64GetDatum(workflow_id)};
 	bool		is_null;
-	Datum		vid;
-	Datum		used;
+	Datum		value;
 
 	run(S_NEWEST, values, NULL);
-	vid = nbm_query_column(0, 1, &is_null);
-	newest->vid = is_null ? 0 : DatumGetInt64(vid);
-	used = nbm_query_column(0, 2, &is_null);
-	newest->is_used = is_null || DatumGetBool(used);
-	newest->is_behind = DatumGetBool(nbm_query_column(0, 3, NULL));
+	value = nbm_query_column(0, 1, &is_null);
+	current->vid = is_null ? 0 : DatumGetInt64(value);
+	value = nbm_query_column(0, 2, &is_null);
+	current->unused = is_null || DatumGetBool(value) ? 0 : current->vid;
+	current->is_behind = DatumGetBool(nbm_query_column(0, 3, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	if (current->unused != 0 || current->vid == 0 || !is_save)
+		return;
+	run(S_UNDER_WAY, values, NULL);
+	value = nbm_query_column(0, 1, &is_null);
+	current->unused = is_null ? 0 : DatumGetInt64(value);
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -672,11 +696,12 @@ nbm_vid_use(int64 workflow_id, int64 vid)
 
 /* What is saved from now on, up to nbm_gap_end(), is not in the store. */
 void
-nbm_gap_begin(int64 workflow_id, const NbmNewestVid *newest)
+nbm_gap_begin(int64 workflow_id, const NbmCurrentVid *current)
 {
 	Datum		values[2] = {
 		Int64GetDatum(workflow_id),
-		Int64GetDatum(newest->vid == 0 ? 0 : newest->vid + newest->is_used)
+		Int64GetDatum(current->vid == 0 ? 0 :
+					  current->vid + (current->unused == 0))
 	};
 
 	run(S_GAP_BEGIN, values, NULL);

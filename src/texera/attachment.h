@@ -35,14 +35,14 @@ typedef struct NbmAttachment
 	bool		maintain;		/* the application's mapping rows, too */
 } NbmAttachment;
 
-/* The newest row of workflow_version that is known of a workflow. */
-typedef struct NbmNewestVid
+/* The row of workflow_version that belongs to what is written now. */
+typedef struct NbmCurrentVid
 {
 	int64		vid;			/* 0: none */
-	bool		is_used;		/* was the workflow written after it? */
+	int64		unused;			/* the row that it uses up; 0: it is no save */
 	bool		is_behind;		/* is the workflow as it is now not in the
 								 * store? */
-} NbmNewestVid;
+} NbmCurrentVid;
 
 /* Rows of which it is not known what was saved: up to, and without, the last. */
 typedef struct NbmGap
@@ -82,11 +82,12 @@ extern int32 nbm_label_version(int64 workflow_id, int64 vid);
 
 extern void nbm_vid_add(int64 workflow_id, int64 vid);
 extern void nbm_vid_present(int64 workflow_id, int64 vid);
-extern void nbm_vid_newest(int64 workflow_id, NbmNewestVid *newest);
+extern void nbm_vid_current(int64 workflow_id, bool is_save,
+							NbmCurrentVid *current);
 extern void nbm_vid_use(int64 workflow_id, int64 vid);
 extern void nbm_vid_forget_all(void);
 
-extern void nbm_gap_begin(int64 workflow_id, const NbmNewestVid *newest);
+extern void nbm_gap_begin(int64 workflow_id, const NbmCurrentVid *current);
 extern void nbm_gap_end(int64 workflow_id, int64 vid);
 extern NbmGap *nbm_gaps(int64 workflow_id, int *count);
 extern void nbm_gap_fill(int64 workflow_id, const NbmGap *gap, int64 upto);
