@@ -129,7 +129,7 @@ nbm_attached_write(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		nbm_write_emptied(&write);
 	else if (nbm_write_guarded(nbm_write_take, &write, table) && write.has_new &&
-		write.attachment.maintain)
+			 write.attachment.maintain)
 		(void) nbm_write_guarded(nbm_write_maintain, &write, table);
 	return PointerGetDatum(NULL);
 }

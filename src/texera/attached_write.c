@@ -142,7 +142,7 @@ static bool
 is_only_renamed(const NbmWrite *write, const NbmStore *store)
 {
 	bool		is_renamed = nbm_row_has(&write->new, "name") &&
-		!nbm_row_same(&write->old, &write->new, "name");
+	!nbm_row_same(&write->old, &write->new, "name");
 	NbmCurrentVid current = {0};
 
 	if (write->attachment.role == NBM_ROLE_WORKFLOW)

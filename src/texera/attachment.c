@@ -721,12 +721,12 @@ nbm_gap_end(int64 workflow_id, int64 vid)
  * The gaps of a workflow that a chain of patches may lead through, in the
  * current context.
  */
-NbmGap *
+NbmVidGap *
 nbm_gaps(int64 workflow_id, int *count)
 {
 	Datum		values[1] = {Int64GetDatum(workflow_id)};
 	uint64		rows = run(S_GAPS, values, NULL);
-	NbmGap	   *gaps = palloc_array(NbmGap, Max(rows, 1));
+	NbmVidGap  *gaps = palloc_array(NbmVidGap, Max(rows, 1));
 
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -740,7 +740,7 @@ nbm_gaps(int64 workflow_id, int *count)
 
 /* What was saved is known from a row of a gap on. */
 void
-nbm_gap_fill(int64 workflow_id, const NbmGap *gap, int64 upto)
+nbm_gap_fill(int64 workflow_id, const NbmVidGap *gap, int64 upto)
 {
 	Datum		values[3] = {
 		Int64GetDatum(workflow_id), Int64GetDatum(gap->from),

@@ -45,11 +45,11 @@ typedef struct NbmCurrentVid
 } NbmCurrentVid;
 
 /* Rows of which it is not known what was saved: up to, and without, the last. */
-typedef struct NbmGap
+typedef struct NbmVidGap
 {
 	int64		from;
 	int64		upto;
-} NbmGap;
+} NbmVidGap;
 
 /* What tells a row of Texera's mappings; vid 0 where they have none. */
 typedef struct NbmMappingKey
@@ -89,8 +89,8 @@ extern void nbm_vid_forget_all(void);
 
 extern void nbm_gap_begin(int64 workflow_id, const NbmCurrentVid *current);
 extern void nbm_gap_end(int64 workflow_id, int64 vid);
-extern NbmGap *nbm_gaps(int64 workflow_id, int *count);
-extern void nbm_gap_fill(int64 workflow_id, const NbmGap *gap, int64 upto);
+extern NbmVidGap *nbm_gaps(int64 workflow_id, int *count);
+extern void nbm_gap_fill(int64 workflow_id, const NbmVidGap *gap, int64 upto);
 extern void nbm_gap_forget(int64 workflow_id, int64 vid);
 extern bool nbm_gap_has(int64 workflow_id, const int64 *vid);
 

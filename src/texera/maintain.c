@@ -71,7 +71,7 @@ find_table(const char *schema, NbmRole role)
 
 	foreach(cell, nbm_attachments(schema))
 		if (((NbmAttachment *) lfirst(cell))->role == role)
-			return lfirst(cell);
+		return lfirst(cell);
 	return NULL;
 }
 

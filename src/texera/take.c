@@ -124,7 +124,7 @@ has_string(List *strings, const char *string)
 
 	foreach(cell, strings)
 		if (strcmp(lfirst(cell), string) == 0)
-			return true;
+		return true;
 	return false;
 }
 
@@ -186,7 +186,7 @@ salvage(const NbmLayout *cells, const NbmLayout *operators, Jsonb *mapping,
 	problems = nbm_mapping_salvage(cells, operators, mapping, links);
 	foreach(cell, problems)
 		if (!has_string(once, lfirst(cell)))
-			once = lappend(once, lfirst(cell));
+		once = lappend(once, lfirst(cell));
 	return once;
 }
 

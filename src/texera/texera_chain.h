@@ -19,8 +19,8 @@ typedef struct NbmChain
 	SPIPlanPtr	read_row;		/* of a vid: its patch, its time or NULL */
 	const int64 *vids;			/* newest first */
 	int			nvids;
-	bool		is_part;		/* the oldest row's patch leads out of what
-								 * is looked for, and is not read */
+	bool		is_part;		/* the oldest row's patch leads out of what is
+								 * looked for, and is not read */
 	Jsonb	   *base;			/* the state after the newest */
 
 	/* found */

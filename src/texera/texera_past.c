@@ -35,7 +35,7 @@ typedef struct Filling
 	int64		newest;			/* vid of the first version; -1: it has none */
 	int32		after;			/* version that the states are put behind; 0:
 								 * none */
-	NbmGap		gap;			/* what they are of, if after is not 0 */
+	NbmVidGap	gap;			/* what they are of, if after is not 0 */
 	bool		is_back;		/* after the gap the version was as before */
 	NbmPrepend	prepend;
 	PastLabel  *labels;
@@ -294,7 +294,7 @@ read_end(void *arg)
 
 /* Takes in what was saved in one gap. */
 static void
-take_gap(NbmTexeraPast *past, const NbmGap *gap)
+take_gap(NbmTexeraPast *past, const NbmVidGap *gap)
 {
 	Filling    *filling = palloc0_object(Filling);
 	NbmCaught	caught;
@@ -336,7 +336,7 @@ nbm_texera_take_gaps(NbmTexeraPast *past)
 	MemoryContext context = CurrentMemoryContext;
 	NbmIdentity before;
 	int			level = nbm_owner_begin(past->owner, &before);
-	NbmGap	   *gaps;
+	NbmVidGap  *gaps;
 	int			count;
 
 	MemoryContextSwitchTo(context);
