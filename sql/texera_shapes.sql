@@ -28,6 +28,12 @@ INSERT INTO "Texera ""1""".workflow_version VALUES (191002, 191001, '[]');
 UPDATE "Texera ""1""".workflow SET content = public.flow('B', 'C') WHERE wid = 191001;
 SELECT mapping FROM "Texera ""1""".notebook_migration_mapping_data;
 UPDATE "Texera ""1""".notebook_migration_notebook_data SET notebook = public.cells('c1', 'c2', 'c3');
+-- Another notebook that is mapped to it here has no row there.
+INSERT INTO notebook_migrate.notebook (content) VALUES (public.cells('z1')) RETURNING notebook_id AS mine \gset
+SELECT mapping_put(:mine, NULL, 191001, NULL, '{"operator_to_cell": {"B": ["z1"]}, "cell_to_operator": {"z1": ["B"]}}') > 0 AS mapped;
+UPDATE "Texera ""1""".workflow SET content = public.flow('C', 'B') WHERE wid = 191001;
+SELECT mapping FROM "Texera ""1""".notebook_migration_mapping_data;
+DELETE FROM notebook_migrate.notebook WHERE notebook_id = :mine;
 SELECT texera_mapping(191001) -> 'operator_to_cell' AS now, texera_mapping(191001, 191001) -> 'operator_to_cell' AS before;
 SELECT links, problems FROM texera_import_mapping(191001, '{"C": ["c3"]}', 191002, 191001);
 SELECT mapping FROM "Texera ""1""".notebook_migration_mapping_data;

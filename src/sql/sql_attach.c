@@ -67,7 +67,7 @@ maintain_all(const char *schema, Oid owner)
 	NbmIdentity before;
 	int			level = nbm_owner_begin(owner, &before);
 
-	nbm_maintain_mappings(schema, NULL, NULL);
+	nbm_maintain_mappings(schema, NULL, NULL, true);
 	nbm_owner_end(level, &before);
 }
 

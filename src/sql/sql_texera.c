@@ -180,7 +180,7 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	/* anew, to see what was stated */
 	level = nbm_owner_begin(nbm_function_owner(fcinfo), &before);
 	if (mappings != NULL)
-		nbm_maintain_mappings(mappings->schema, NULL, &workflow_id);
+		nbm_maintain_mappings(mappings->schema, NULL, &workflow_id, true);
 	nbm_owner_end(level, &before);
 	return (Datum) 0;
 }

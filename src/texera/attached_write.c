@@ -406,7 +406,7 @@ nbm_write_maintain(void *arg)
 
 	nbm_maintain_mappings(write->attachment.schema,
 						  is_notebook ? &write->document : NULL,
-						  is_notebook ? NULL : &write->document);
+						  is_notebook ? NULL : &write->document, false);
 	nbm_owner_end(level, &before);
 }
 

@@ -138,12 +138,12 @@ vid_column(const NbmAttachment *mappings)
 }
 
 /*
- * Writes what holds now to the rows of one pair.  Raises 55P03 where somebody
- * holds one of them.
+ * Writes what holds now to the rows of one pair.  Waits for who holds one of
+ * them, or raises 55P03.
  */
 static void
 write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
-		   Jsonb *shape)
+		   Jsonb *shape, bool wait)
 {
 	bool		has_nid = get_attnum(mappings->target, "nid") > 0;
 	const char *column = quote_identifier(mappings->content_column);
@@ -157,6 +157,9 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	char	   *where;
 	char	   *query;
 
+	/* where rows name no notebook, it has the workflow's id */
+	if (!has_nid && pair->notebook_id != pair->workflow_id)
+		return;
 	nbm_check_readable(mappings->target, mappings->key_column, vid);
 	/* by its text: a row may hold what is no JSON */
 	where = psprintf("WHERE %s = $2%s AND %s::text IS DISTINCT FROM $1::text",
@@ -173,8 +176,9 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	PG_TRY();
 	{
 		nbm_become_owner(nbm_table_owner(mappings->target), &before);
-		if (SPI_execute_with_args(psprintf("SELECT FROM %s %s FOR NO KEY UPDATE NOWAIT",
-										   nbm_table_name(mappings->target), where),
+		if (SPI_execute_with_args(psprintf("SELECT FROM %s %s FOR NO KEY UPDATE%s",
+										   nbm_table_name(mappings->target), where,
+										   wait ? "" : " NOWAIT"),
 								  has_nid ? 3 : 2, types, values, NULL,
 								  false, 0) != SPI_OK_SELECT ||
 			SPI_execute_with_args(query, has_nid ? 3 : 2, types, values, NULL,
@@ -192,12 +196,12 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 
 /*
  * Brings the application's mapping rows of a notebook, or of a workflow, up
- * to date.  Between nbm_store_begin() and nbm_store_end(), with rights to the
- * store.
+ * to date; waits for who holds one, or raises 55P03.  Between
+ * nbm_store_begin() and nbm_store_end(), with rights to the store.
  */
 void
 nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
-					  const int64 *workflow_id)
+					  const int64 *workflow_id, bool wait)
 {
 	NbmAttachment *mappings = find_table(schema, NBM_ROLE_MAPPING);
 	NbmMappedPair *pairs;
@@ -214,6 +218,6 @@ nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
 						   pairs[i].workflow_id, NULL);
 		if (answer.has_mapping)
 			write_rows(mappings, &pairs[i],
-					   nbm_mapping_shape(&answer, CurrentMemoryContext));
+					   nbm_mapping_shape(&answer, CurrentMemoryContext), wait);
 	}
 }
