@@ -59,6 +59,21 @@ CALL texera_backfill();
 SELECT * FROM public.history WHERE w = 2;
 SELECT * FROM public.gap;
 
+-- Passed over, and back at what was rewritten in place before: also where nothing follows.
+CALL make(content('m'));
+UPDATE workflow SET content = content('n') WHERE wid = 190003;
+SET notebook_migrate.max_attached_size = '1kB';
+CALL save(190003, content('n', 'o'));
+RESET notebook_migrate.max_attached_size;
+CALL save(190003, content('n'));
+SELECT * FROM public.gap;
+CALL texera_backfill();
+SELECT * FROM public.history WHERE w = 3;
+SELECT workflow_at(190003) = content::jsonb AS same FROM workflow WHERE wid = 190003;
+SELECT * FROM store_verify('workflow', 190003);
+DELETE FROM workflow WHERE wid = 190003;
+SELECT setval('workflow_wid_seq', 190002) > 0 AS reset;
+
 -- What cannot be known stays a gap: a patch that does not apply, a rewrite in place. What is behind it is known.
 CALL make(content('a'));
 SELECT texera_detach();

@@ -52,6 +52,9 @@ SELECT mapping_of(190001, 5);
 -- After row 7, which changed nothing, a rewrite in place is not its save.
 UPDATE workflow SET content = content('a') WHERE wid = 190001;
 SELECT * FROM public.label ORDER BY 1, 2;
+-- Row 8 changes nothing: it is of what was rewritten; row 7 is as it was saved.
+CALL save(190001, content('a'));
+SELECT mapping_of(190001, 7), mapping_of(190001, 8);
 -- A rename between the two statements of a save is not the save.
 INSERT INTO workflow_version (wid, content) VALUES (190001, '[]');
 UPDATE workflow SET name = 'w', content = content || '' WHERE wid = 190001;

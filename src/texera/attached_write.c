@@ -122,7 +122,8 @@ label(const NbmWrite *write, int64 key, int32 version, NbmTaken taken)
 	if (is_made && write->old.tuple == NULL && !write->is_present)
 		nbm_label_await(key, version);
 	else if (is_made && current.vid > 0)
-		nbm_label_add(key, version, current.vid, current.unused != 0);
+		nbm_label_add(key, version, current.vid, current.unused != 0 ||
+					  (write->is_present && current.is_missing));
 	if (current.unused != 0)
 		nbm_vid_use(key, current.unused);
 	if (current.is_behind)

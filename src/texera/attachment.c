@@ -175,10 +175,17 @@ static const struct
 		2, {INT8OID, INT8OID}
 	},
 	[S_VERSION] = {
-		/* of the newest row up to the one asked for */
+		/*
+		 * Of the newest row up to the one asked for: where that is an earlier
+		 * one, as it was left.  What was rewritten in place after the row is
+		 * not what was saved with it; rows of the past have no such.
+		 */
 		"SELECT version FROM notebook_migrate.texera_version"
 		" WHERE workflow_id = $1 AND vid <= $2"
-		" ORDER BY vid DESC, exact DESC, version DESC LIMIT 1",
+		" AND (vid < $2 OR exact OR NOT EXISTS (SELECT"
+		" FROM notebook_migrate.texera_vid v"
+		" WHERE v.workflow_id = $1 AND v.vid = $2))"
+		" ORDER BY vid DESC, exact AND vid = $2 DESC, version DESC LIMIT 1",
 		2, {INT8OID, INT8OID}
 	},
 	[S_ARRIVED] = {
@@ -207,9 +214,9 @@ static const struct
 		2, {INT8OID, INT8OID}
 	},
 	[S_NEWEST] = {
-		"SELECT n.vid, n.used, EXISTS (SELECT"
+		"SELECT n.vid, n.used, (SELECT g.from_vid"
 		" FROM notebook_migrate.texera_gap g"
-		" WHERE g.workflow_id = $1 AND g.upto_vid IS NULL)"
+		" WHERE g.workflow_id = $1 AND g.upto_vid IS NULL LIMIT 1)"
 		" FROM (SELECT) AS one LEFT JOIN LATERAL"
 		" (SELECT v.vid, v.used FROM notebook_migrate.texera_vid v"
 		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n ON true",
@@ -675,7 +682,9 @@ nbm_vid_current(int64 workflow_id, bool is_save, NbmCurrentVid *current)
 	current->vid = is_null ? 0 : DatumGetInt64(value);
 	value = nbm_query_column(0, 2, &is_null);
 	current->unused = is_null || DatumGetBool(value) ? 0 : current->vid;
-	current->is_behind = DatumGetBool(nbm_query_column(0, 3, NULL));
+	value = nbm_query_column(0, 3, &is_null);
+	current->is_behind = !is_null;
+	current->is_missing = !is_null && DatumGetInt64(value) <= current->vid;
 	SPI_freetuptable(SPI_tuptable);
 	if (current->unused != 0 || current->vid == 0 || !is_save)
 		return;

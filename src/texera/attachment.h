@@ -42,6 +42,7 @@ typedef struct NbmCurrentVid
 	int64		unused;			/* the row that it uses up; 0: it is no save */
 	bool		is_behind;		/* is the workflow as it is now not in the
 								 * store? */
+	bool		is_missing;		/* nor what was saved with that row? */
 } NbmCurrentVid;
 
 /* Rows of which it is not known what was saved: up to, and without, the last. */
