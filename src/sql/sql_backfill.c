@@ -34,13 +34,6 @@
 #define BATCH_MS 50
 #define NOTICE_MS 5000
 
-/* A workflow of the batch. */
-typedef struct Done
-{
-	int64		id;
-	bool		is_behind;		/* its past is there; what it is now is not */
-} Done;
-
 /* The work on one schema. */
 typedef struct Backfill
 {
@@ -54,7 +47,7 @@ typedef struct Backfill
 	Oid			vtable;			/* Texera's workflow_version */
 	Portal		portal;
 	MemoryContext scratch;		/* of one workflow */
-	List	   *batch;			/* of Done, of context */
+	List	   *batch;			/* ids of the batch, of context */
 	MemoryContext context;
 	TimestampTz started;
 	TimestampTz told;
@@ -303,11 +296,10 @@ do_next(Backfill *work)
 				  work->past.workflow_id);
 	MemoryContextSwitchTo(work->context);
 	{
-		Done	   *done = palloc_object(Done);
+		int64	   *id = palloc_object(int64);
 
-		done->id = work->past.workflow_id;
-		done->is_behind = is_done;
-		work->batch = lappend(work->batch, done);
+		*id = work->past.workflow_id;
+		work->batch = lappend(work->batch, id);
 	}
 	MemoryContextSwitchTo(outer);
 	MemoryContextReset(work->scratch);
@@ -318,49 +310,61 @@ do_next(Backfill *work)
 }
 
 /*
- * Locks a workflow's head, so that what is read of the application afterwards
- * is not older than what the store has.  False where the store has it not.
+ * Is a workflow as it is now not in the store?  Then its head, if it has one,
+ * is locked, so that what is read of the application afterwards is not older
+ * than what the store has.
  */
 static bool
-lock_head(const Backfill *work, int64 workflow_id)
+lock_behind(const Backfill *work, int64 workflow_id)
 {
 	NbmStore	store = {&nbm_workflow, workflow_id, false};
 	NbmHead		head;
 	NbmIdentity before;
-	bool		is_there;
+	bool		is_behind;
 	int			level = nbm_owner_begin(work->past.owner, &before);
 
-	is_there = nbm_store_try_lock(&store, &head);
+	is_behind = nbm_gap_has(workflow_id, NULL);
+	if (is_behind)
+		(void) nbm_store_try_lock(&store, &head);
 	nbm_owner_end(level, &before);
-	return is_there;
+	return is_behind;
 }
 
-/*
- * Commits the batch, and takes in what its workflows are by now: somebody may
- * have saved one while it was locked, and not have waited.
- */
+/* Takes in what the workflows of the batch are by now. */
 static void
-end_batch(Backfill *work)
+catch_up(Backfill *work)
 {
+	int			level = begin_piece(work);
 	ListCell   *cell;
-	int			level;
 
-	SPI_commit();
-	level = begin_piece(work);
 	foreach(cell, work->batch)
 	{
+		int64		id = *(int64 *) lfirst(cell);
 		MemoryContext outer = MemoryContextSwitchTo(work->scratch);
-		Done	   *done = lfirst(cell);
 
-		if (lock_head(work, done->id) || done->is_behind)
-			take_rows(work, work->read_present, &work->workflows, done->id);
+		CHECK_FOR_INTERRUPTS();
+		if (lock_behind(work, id))
+			take_rows(work, work->read_present, &work->workflows, id);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(work->scratch);
 	}
 	end_piece(level);
+	SPI_commit();
+}
+
+/*
+ * Commits the batch, and takes in what its workflows are by now: somebody may
+ * have saved one while it was locked, and not have waited; and once more, for
+ * who saved meanwhile.
+ */
+static void
+end_batch(Backfill *work)
+{
+	SPI_commit();
+	catch_up(work);
+	catch_up(work);
 	list_free_deep(work->batch);
 	work->batch = NIL;
-	SPI_commit();
 	work->batch_started = GetCurrentTimestamp();
 	if (TimestampDifferenceExceeds(work->told, work->batch_started, NOTICE_MS))
 		tell(work);
