@@ -986,15 +986,19 @@ CREATE TABLE notebook_migrate.texera_gap (
   workflow_id bigint NOT NULL,
   from_vid bigint NOT NULL,
   upto_vid bigint,
-  PRIMARY KEY (workflow_id, from_vid)
+  at_vid bigint NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+CREATE INDEX texera_gap_workflow ON notebook_migrate.texera_gap (workflow_id, from_vid);
 CREATE INDEX texera_gap_open ON notebook_migrate.texera_gap (workflow_id) WHERE upto_vid IS NULL;
 COMMENT ON TABLE notebook_migrate.texera_gap IS
   'Saves of Texera that the store has not: they were passed over, or were made while it was not attached';
 COMMENT ON COLUMN notebook_migrate.texera_gap.workflow_id IS 'The workflow, Texera''s wid';
 COMMENT ON COLUMN notebook_migrate.texera_gap.from_vid IS 'The first row of workflow_version of which it is not known what was saved; 0: from its creation';
 COMMENT ON COLUMN notebook_migrate.texera_gap.upto_vid IS 'The first row after it of which it is known again; NULL: what the workflow is now is not in the store';
-COMMENT ON CONSTRAINT texera_gap_pkey ON notebook_migrate.texera_gap IS 'Each once';
+COMMENT ON COLUMN notebook_migrate.texera_gap.at_vid IS 'The newest row when it was noted';
+COMMENT ON COLUMN notebook_migrate.texera_gap.noted_at IS 'When: what is passed over while the workflow is taken in is noted later, and stays';
+COMMENT ON INDEX notebook_migrate.texera_gap_workflow IS 'Finds the gaps of a workflow';
 COMMENT ON INDEX notebook_migrate.texera_gap_open IS 'Finds the workflows that are not in the store as they are now';
 
 CREATE TABLE notebook_migrate.texera_mapping_row (

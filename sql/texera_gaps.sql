@@ -13,7 +13,7 @@ CREATE PROCEDURE texera_db.save(saved int, new text) LANGUAGE sql AS $$
 CREATE FUNCTION public.mapping_of(saved int, n int) RETURNS jsonb LANGUAGE sql AS $$
   SELECT texera_mapping(saved, 190000 + n) -> 'operator_to_cell' $$;
 CREATE VIEW public.label AS SELECT workflow_id - 190000 AS w, version, vid - 190000 AS row, exact FROM texera_version WHERE workflow_id > 190000;
-CREATE VIEW public.gap AS SELECT workflow_id - 190000 AS w, from_vid - 190000 AS from, upto_vid - 190000 AS upto FROM texera_gap;
+CREATE VIEW public.gap AS SELECT workflow_id - 190000 AS w, from_vid - 190000 AS from, upto_vid - 190000 AS upto FROM texera_gap ORDER BY 1, 2;
 CREATE VIEW public.problem AS SELECT "table", key, sqlstate, message FROM texera_problem;
 SELECT texera_attach();
 INSERT INTO workflow (name, content) VALUES ('w', content('a', 'b'));

@@ -221,17 +221,21 @@ open_list(Backfill *work, const int64 *wid)
 	PinPortal(work->portal);
 }
 
-/* Takes the rows in that a query finds for a workflow, as when attaching. */
+/*
+ * Takes the rows in that a query finds for a workflow, as when attaching; or
+ * what was passed over (missed), as the active snapshot sees it.
+ */
 static void
 take_rows(Backfill *work, SPIPlanPtr plan, const NbmAttachment *attachment,
-		  int64 workflow_id)
+		  int64 workflow_id, const NbmMissed *missed)
 {
 	Datum		values[1] = {Int64GetDatum(workflow_id)};
 	MemoryContext outer = CurrentMemoryContext;
 	SPITupleTable *table;
 	uint64		rows;
 
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(plan, values, NULL, missed != NULL,
+						 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read an attached table");
 	MemoryContextSwitchTo(outer);	/* SPI has one of its own */
 	table = SPI_tuptable;
@@ -241,6 +245,7 @@ take_rows(Backfill *work, SPIPlanPtr plan, const NbmAttachment *attachment,
 		NbmWrite	write = {*attachment, work->past.owner};
 
 		write.is_present = true;
+		write.missed = missed;
 		write.old.desc = write.new.desc = table->tupdesc;
 		write.new.tuple = table->vals[i];
 		(void) nbm_write_guarded(nbm_write_take, &write, attachment->target);
@@ -293,7 +298,7 @@ do_next(Backfill *work)
 	nbm_texera_take_gaps(&work->past);
 	if (work->read_mappings != NULL)
 		take_rows(work, work->read_mappings, &work->mappings,
-				  work->past.workflow_id);
+				  work->past.workflow_id, NULL);
 	MemoryContextSwitchTo(work->context);
 	{
 		int64	   *id = palloc_object(int64);
@@ -309,11 +314,7 @@ do_next(Backfill *work)
 	return true;
 }
 
-/*
- * Is a workflow as it is now not in the store?  Then its head, if it has one,
- * is locked, so that what is read of the application afterwards is not older
- * than what the store has.
- */
+/* Is a workflow as it is now not in the store?  Then its head is locked. */
 static bool
 lock_behind(const Backfill *work, int64 workflow_id)
 {
@@ -330,6 +331,31 @@ lock_behind(const Backfill *work, int64 workflow_id)
 	return is_behind;
 }
 
+/*
+ * Takes a workflow in that is locked.  What was passed over, and what the
+ * application has, are read by one snapshot: who saves just now is noted as
+ * passed over, and belongs to neither.
+ */
+static void
+take_missed(Backfill *work, int64 workflow_id)
+{
+	NbmMissed	missed;
+	NbmIdentity before;
+	bool		is_behind;
+	int			level;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	nbm_become(work->past.owner, &before);
+	level = nbm_store_begin();
+	is_behind = nbm_gap_last(workflow_id, &missed);
+	nbm_store_end(level);
+	nbm_be_again(&before);
+	if (is_behind)
+		take_rows(work, work->read_present, &work->workflows, workflow_id,
+				  &missed);
+	PopActiveSnapshot();
+}
+
 /* Takes in what the workflows of the batch are by now. */
 static void
 catch_up(Backfill *work)
@@ -344,7 +370,7 @@ catch_up(Backfill *work)
 
 		CHECK_FOR_INTERRUPTS();
 		if (lock_behind(work, id))
-			take_rows(work, work->read_present, &work->workflows, id);
+			take_missed(work, id);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(work->scratch);
 	}

@@ -119,6 +119,16 @@ label(const NbmWrite *write, int64 key, int32 version, NbmTaken taken)
 	if (write->is_present && write->vid > 0)
 		nbm_vid_present(key, write->vid);
 	nbm_vid_current(key, !write->is_present, &current);
+	if (write->missed != NULL)
+	{
+		if (is_made && write->missed->vid > 0)
+			nbm_label_add(key, version, write->missed->vid,
+						  write->missed->is_save);
+		nbm_gap_end(key, write->missed->vid, write->missed->noted_at);
+		if (taken == NBM_TAKEN_FIRST)
+			nbm_progress_forget(key);
+		return;
+	}
 	if (is_made && write->old.tuple == NULL && !write->is_present)
 		nbm_label_await(key, version);
 	else if (is_made && current.vid > 0)
@@ -128,7 +138,8 @@ label(const NbmWrite *write, int64 key, int32 version, NbmTaken taken)
 		nbm_vid_use(key, current.unused);
 	if (current.is_behind)
 		nbm_gap_end(key, current.vid +
-					(current.unused == 0 && current.vid > 0 && !write->is_present));
+					(current.unused == 0 && current.vid > 0 && !write->is_present),
+					DT_NOEND);
 	/* the past that led to what could not be read can be looked for now */
 	if (current.is_behind && taken == NBM_TAKEN_FIRST)
 		nbm_progress_forget(key);
@@ -507,6 +518,7 @@ nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 		return true;
 	nbm_write_failed(write, table, &caught);
 	if (work == nbm_write_take && write->new.tuple != NULL &&
+		write->missed == NULL &&
 		write->attachment.role == NBM_ROLE_WORKFLOW)
 		(void) nbm_write_guarded(begin_gap, write, table);
 	return false;

@@ -21,6 +21,8 @@ typedef struct NbmWrite
 	bool		is_present;		/* the row was there before the table was
 								 * attached */
 	int64		vid;			/* of a row that is present; 0: none */
+	const NbmMissed *missed;	/* what is present was passed over; NULL: not
+								 * known */
 	int64		document;		/* what was written; see has_new */
 	bool		has_new;		/* has it a new version? */
 } NbmWrite;

@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "attachment.h"
 #include "maintain.h"
@@ -52,7 +53,7 @@ typedef enum Statement
 	S_USE,
 	S_GAP_BEGIN,
 	S_GAP_END,
-	S_GAP_EMPTY,
+	S_GAP_LAST,
 	S_GAP_FILL,
 	S_GAP_FORGET,
 	S_GAPS,
@@ -205,18 +206,17 @@ static const struct
 	},
 	[S_DETACHED] = {
 		"INSERT INTO notebook_migrate.texera_gap"
-		" (workflow_id, from_vid, upto_vid)"
-		" SELECT $1, n.vid + CASE WHEN n.used THEN 1 ELSE 0 END, $2"
+		" (workflow_id, from_vid, upto_vid, at_vid)"
+		" SELECT $1, n.vid + CASE WHEN n.used THEN 1 ELSE 0 END, $2, $2"
 		" FROM (SELECT v.vid, v.used FROM notebook_migrate.texera_vid v"
 		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n"
-		" WHERE n.vid < $2 AND n.vid + CASE WHEN n.used THEN 1 ELSE 0 END < $2"
-		" ON CONFLICT (workflow_id, from_vid) DO UPDATE SET upto_vid = $2",
+		" WHERE n.vid < $2 AND n.vid + CASE WHEN n.used THEN 1 ELSE 0 END < $2",
 		2, {INT8OID, INT8OID}
 	},
 	[S_NEWEST] = {
-		"SELECT n.vid, n.used, (SELECT g.from_vid"
+		"SELECT n.vid, n.used, (SELECT min(g.from_vid)"
 		" FROM notebook_migrate.texera_gap g"
-		" WHERE g.workflow_id = $1 AND g.upto_vid IS NULL LIMIT 1)"
+		" WHERE g.workflow_id = $1 AND g.upto_vid IS NULL)"
 		" FROM (SELECT) AS one LEFT JOIN LATERAL"
 		" (SELECT v.vid, v.used FROM notebook_migrate.texera_vid v"
 		" WHERE v.workflow_id = $1 ORDER BY v.vid DESC LIMIT 1) n ON true",
@@ -236,26 +236,32 @@ static const struct
 	},
 	[S_GAP_BEGIN] = {
 		"INSERT INTO notebook_migrate.texera_gap"
-		" (workflow_id, from_vid, upto_vid) SELECT $1, $2, NULL"
-		" WHERE NOT EXISTS (SELECT FROM notebook_migrate.texera_gap"
-		" WHERE workflow_id = $1 AND upto_vid IS NULL)"
-		" ON CONFLICT (workflow_id, from_vid) DO UPDATE SET upto_vid = NULL",
-		2, {INT8OID, INT8OID}
+		" (workflow_id, from_vid, at_vid) VALUES ($1, $2, $3)",
+		3, {INT8OID, INT8OID, INT8OID}
 	},
 	[S_GAP_END] = {
-		"UPDATE notebook_migrate.texera_gap SET upto_vid = $2"
-		" WHERE workflow_id = $1 AND upto_vid IS NULL",
-		2, {INT8OID, INT8OID}
+		"WITH ended AS (DELETE FROM notebook_migrate.texera_gap"
+		" WHERE workflow_id = $1 AND upto_vid IS NULL AND noted_at <= $3"
+		" RETURNING from_vid) INSERT INTO notebook_migrate.texera_gap"
+		" (workflow_id, from_vid, upto_vid, at_vid)"
+		" SELECT $1, min(from_vid), $2, $2 FROM ended"
+		" HAVING min(from_vid) < $2",
+		3, {INT8OID, INT8OID, TIMESTAMPTZOID}
 	},
-	[S_GAP_EMPTY] = {
-		"DELETE FROM notebook_migrate.texera_gap"
-		" WHERE workflow_id = $1 AND from_vid >= upto_vid",
+	[S_GAP_LAST] = {
+		"SELECT at_vid, from_vid <= at_vid, noted_at"
+		" FROM notebook_migrate.texera_gap"
+		" WHERE workflow_id = $1 AND upto_vid IS NULL"
+		" ORDER BY noted_at DESC LIMIT 1",
 		1, {INT8OID}
 	},
 	[S_GAP_FILL] = {
-		"UPDATE notebook_migrate.texera_gap SET upto_vid = $3"
-		" WHERE workflow_id = $1 AND from_vid = $2",
-		3, {INT8OID, INT8OID, INT8OID}
+		"WITH filled AS (DELETE FROM notebook_migrate.texera_gap"
+		" WHERE workflow_id = $1 AND from_vid >= $2 AND upto_vid <= $3)"
+		" INSERT INTO notebook_migrate.texera_gap"
+		" (workflow_id, from_vid, upto_vid, at_vid)"
+		" SELECT $1, $2, $4, $4 WHERE $2 < $4",
+		4, {INT8OID, INT8OID, INT8OID, INT8OID}
 	},
 	[S_GAP_FORGET] = {
 		"DELETE FROM notebook_migrate.texera_gap"
@@ -354,11 +360,12 @@ static const char *const role_names[] = {
 };
 
 /*
- * Runs a statement, prepared at first use; returns its number of rows.  SPI
- * goes over to a memory context of its own; the caller's is kept.
+ * Runs a statement, prepared at first use; returns its number of rows.  Sees
+ * what the active snapshot sees, or what is there by now.  SPI goes over to a
+ * memory context of its own; the caller's is kept.
  */
 static uint64
-run(Statement id, Datum *values, const char *nulls)
+run_as_of(Statement id, Datum *values, const char *nulls, bool snapshot)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	int			result;
@@ -376,12 +383,19 @@ run(Statement id, Datum *values, const char *nulls)
 		SPI_keepplan(plan);
 		plans[id] = plan;
 	}
-	result = SPI_execute_plan(plans[id], values, nulls, false, 0);
+	result = SPI_execute_plan(plans[id], values, nulls, snapshot, 0);
 	MemoryContextSwitchTo(outer);
 	if (result < 0)
 		elog(ERROR, "statement %d failed: %s", id,
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+/* Runs a statement on what is there by now. */
+static uint64
+run(Statement id, Datum *values, const char *nulls)
+{
+	return run_as_of(id, values, nulls, false);
 }
 
 /* A name as a datum of the current context. */
@@ -707,23 +721,47 @@ nbm_vid_use(int64 workflow_id, int64 vid)
 void
 nbm_gap_begin(int64 workflow_id, const NbmCurrentVid *current)
 {
-	Datum		values[2] = {
+	Datum		values[3] = {
 		Int64GetDatum(workflow_id),
 		Int64GetDatum(current->vid == 0 ? 0 :
-					  current->vid + (current->unused == 0))
+					  current->vid + (current->unused == 0)),
+		Int64GetDatum(current->vid)
 	};
 
 	run(S_GAP_BEGIN, values, NULL);
 }
 
-/* The workflow is in the store as it is now, since a row. */
+/*
+ * The workflow is in the store as it was since a row, and no later than
+ * noted_at: what was passed over after that is still missing.
+ */
 void
-nbm_gap_end(int64 workflow_id, int64 vid)
+nbm_gap_end(int64 workflow_id, int64 vid, TimestampTz noted_at)
 {
-	Datum		values[2] = {Int64GetDatum(workflow_id), Int64GetDatum(vid)};
+	Datum		values[3] = {
+		Int64GetDatum(workflow_id), Int64GetDatum(vid),
+		TimestampTzGetDatum(noted_at)
+	};
 
 	run(S_GAP_END, values, NULL);
-	run(S_GAP_EMPTY, values, NULL);
+}
+
+/*
+ * What was last passed over of a workflow, by the active snapshot; false:
+ * nothing since it was last taken in.
+ */
+bool
+nbm_gap_last(int64 workflow_id, NbmMissed *missed)
+{
+	Datum		values[1] = {Int64GetDatum(workflow_id)};
+
+	if (run_as_of(S_GAP_LAST, values, NULL, true) == 0)
+		return false;
+	missed->vid = DatumGetInt64(nbm_query_column(0, 1, NULL));
+	missed->is_save = DatumGetBool(nbm_query_column(0, 2, NULL));
+	missed->noted_at = DatumGetTimestampTz(nbm_query_column(0, 3, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	return true;
 }
 
 /*
@@ -751,13 +789,12 @@ nbm_gaps(int64 workflow_id, int *count)
 void
 nbm_gap_fill(int64 workflow_id, const NbmVidGap *gap, int64 upto)
 {
-	Datum		values[3] = {
+	Datum		values[4] = {
 		Int64GetDatum(workflow_id), Int64GetDatum(gap->from),
-		Int64GetDatum(upto)
+		Int64GetDatum(gap->upto), Int64GetDatum(upto)
 	};
 
 	run(S_GAP_FILL, values, NULL);
-	run(S_GAP_EMPTY, values, NULL);
 }
 
 /* The past before a row was taken in: what of it is known has its labels. */

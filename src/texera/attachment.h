@@ -10,6 +10,7 @@
 #ifndef NBM_ATTACHMENT_H
 #define NBM_ATTACHMENT_H
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "document.h"
 
@@ -44,6 +45,14 @@ typedef struct NbmCurrentVid
 								 * store? */
 	bool		is_missing;		/* nor what was saved with that row? */
 } NbmCurrentVid;
+
+/* What was last passed over of a workflow. */
+typedef struct NbmMissed
+{
+	int64		vid;			/* the newest row then */
+	bool		is_save;		/* which wrote it; else in place */
+	TimestampTz noted_at;
+} NbmMissed;
 
 /* Rows of which it is not known what was saved: up to, and without, the last. */
 typedef struct NbmVidGap
@@ -89,7 +98,8 @@ extern void nbm_vid_use(int64 workflow_id, int64 vid);
 extern void nbm_vid_forget_all(void);
 
 extern void nbm_gap_begin(int64 workflow_id, const NbmCurrentVid *current);
-extern void nbm_gap_end(int64 workflow_id, int64 vid);
+extern void nbm_gap_end(int64 workflow_id, int64 vid, TimestampTz noted_at);
+extern bool nbm_gap_last(int64 workflow_id, NbmMissed *missed);
 extern NbmVidGap *nbm_gaps(int64 workflow_id, int *count);
 extern void nbm_gap_fill(int64 workflow_id, const NbmVidGap *gap, int64 upto);
 extern void nbm_gap_forget(int64 workflow_id, int64 vid);
