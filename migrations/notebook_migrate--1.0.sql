@@ -981,13 +981,72 @@ COMMENT ON INDEX notebook_migrate.texera_version_vid IS 'Finds the version of a 
 CREATE TABLE notebook_migrate.texera_vid (
   workflow_id bigint NOT NULL,
   vid bigint NOT NULL,
+  used boolean NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   PRIMARY KEY (workflow_id, vid)
 );
 COMMENT ON TABLE notebook_migrate.texera_vid IS
   'The rows of Texera''s workflow_version that were written since it was attached, and the newest one before: finds the newest, for which Texera has no index';
 COMMENT ON COLUMN notebook_migrate.texera_vid.workflow_id IS 'The workflow, Texera''s wid';
 COMMENT ON COLUMN notebook_migrate.texera_vid.vid IS 'Texera''s vid';
+COMMENT ON COLUMN notebook_migrate.texera_vid.used IS 'Was the workflow written after it? Then the next content written is no longer of the save that wrote this row';
+COMMENT ON COLUMN notebook_migrate.texera_vid.noted_at IS 'When it was written: of saves at the same time, the first row goes to the first content';
 COMMENT ON CONSTRAINT texera_vid_pkey ON notebook_migrate.texera_vid IS 'Finds the newest vid of a workflow';
+
+CREATE TABLE notebook_migrate.texera_gap (
+  workflow_id bigint NOT NULL,
+  from_vid bigint NOT NULL,
+  upto_vid bigint,
+  at_vid bigint NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+CREATE INDEX texera_gap_workflow ON notebook_migrate.texera_gap (workflow_id, from_vid);
+CREATE INDEX texera_gap_open ON notebook_migrate.texera_gap (workflow_id) WHERE upto_vid IS NULL;
+COMMENT ON TABLE notebook_migrate.texera_gap IS
+  'Saves of Texera that the store has not: they were passed over, or were made while it was not attached';
+COMMENT ON COLUMN notebook_migrate.texera_gap.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_gap.from_vid IS 'The first row of workflow_version of which it is not known what was saved; 0: from its creation';
+COMMENT ON COLUMN notebook_migrate.texera_gap.upto_vid IS 'The first row after it of which it is known again; NULL: what the workflow is now is not in the store';
+COMMENT ON COLUMN notebook_migrate.texera_gap.at_vid IS 'The newest row when it was noted';
+COMMENT ON COLUMN notebook_migrate.texera_gap.noted_at IS 'When: what is passed over while the workflow is taken in is noted later, and stays';
+COMMENT ON INDEX notebook_migrate.texera_gap_workflow IS 'Finds the gaps of a workflow';
+COMMENT ON INDEX notebook_migrate.texera_gap_open IS 'Finds the workflows that are not in the store as they are now';
+
+CREATE TABLE notebook_migrate.texera_mapping_row (
+  workflow_id bigint NOT NULL,
+  vid bigint NOT NULL,
+  notebook_id bigint NOT NULL,
+  digest bytea NOT NULL,
+  pending int,
+  PRIMARY KEY (workflow_id, vid, notebook_id)
+);
+CREATE INDEX texera_mapping_row_notebook ON notebook_migrate.texera_mapping_row (notebook_id);
+COMMENT ON TABLE notebook_migrate.texera_mapping_row IS
+  'What Texera''s rows of mappings held when they were last taken in, or written by maintain_mapping: attaching again takes in only what changed since';
+COMMENT ON COLUMN notebook_migrate.texera_mapping_row.workflow_id IS 'The workflow, Texera''s wid';
+COMMENT ON COLUMN notebook_migrate.texera_mapping_row.vid IS 'Texera''s vid; 0 where its rows have none';
+COMMENT ON COLUMN notebook_migrate.texera_mapping_row.notebook_id IS 'The notebook, Texera''s nid';
+COMMENT ON COLUMN notebook_migrate.texera_mapping_row.digest IS 'SHA-256 of the mapping, a jsonb';
+COMMENT ON COLUMN notebook_migrate.texera_mapping_row.pending IS 'The notebook''s version, where the workflow''s was not known yet: texera_backfill() takes the mapping in again';
+COMMENT ON CONSTRAINT texera_mapping_row_pkey ON notebook_migrate.texera_mapping_row IS 'Each once';
+COMMENT ON INDEX notebook_migrate.texera_mapping_row_notebook IS 'Finds the rows of a notebook that is deleted';
+
+CREATE TABLE notebook_migrate.attached_document (
+  kind text NOT NULL,
+  id bigint NOT NULL,
+  "table" text NOT NULL,
+  is_texera boolean NOT NULL
+);
+CREATE INDEX attached_document_id ON notebook_migrate.attached_document (id, kind);
+CREATE INDEX attached_document_table ON notebook_migrate.attached_document ("table");
+COMMENT ON TABLE notebook_migrate.attached_document IS
+  'The documents that came from attached tables: attaching again finds those that were deleted meanwhile';
+COMMENT ON COLUMN notebook_migrate.attached_document.kind IS 'notebook or workflow';
+COMMENT ON COLUMN notebook_migrate.attached_document.id IS 'The notebook_id or workflow_id';
+COMMENT ON COLUMN notebook_migrate.attached_document."table" IS 'The table, by the name it had then';
+COMMENT ON COLUMN notebook_migrate.attached_document.is_texera IS 'Is it Texera''s? texera_detach(drop_data => true) deletes those';
+COMMENT ON INDEX notebook_migrate.attached_document_id IS 'Finds a document';
+COMMENT ON INDEX notebook_migrate.attached_document_table IS 'Finds the documents of a table';
 
 CREATE TABLE notebook_migrate.texera_problem (
   "at" timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -1025,6 +1084,9 @@ COMMENT ON CONSTRAINT texera_backfill_progress_pkey ON notebook_migrate.texera_b
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.attachment', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_version', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_vid', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_gap', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_mapping_row', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.attached_document', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_problem', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.texera_backfill_progress', '');
 
@@ -1187,9 +1249,30 @@ CREATE POLICY texera_write ON notebook_migrate.mapping FOR ALL
 COMMENT ON POLICY texera_write ON notebook_migrate.mapping IS
   'For those who have WRITE in Texera on both sides; in force after texera_rights(true)';
 
+CREATE POLICY texera_read ON notebook_migrate.migration_job FOR SELECT
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'READ'));
+COMMENT ON POLICY texera_read ON notebook_migrate.migration_job IS
+  'For those who have READ in Texera; in force after texera_rights(true)';
+CREATE POLICY texera_write ON notebook_migrate.migration_job FOR ALL
+  USING (notebook_migrate.texera_may('notebook', notebook_id, 'WRITE'));
+COMMENT ON POLICY texera_write ON notebook_migrate.migration_job IS
+  'For those who have WRITE in Texera; in force after texera_rights(true)';
+
 CREATE POLICY administrator ON notebook_migrate.texera_vid
   USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
 COMMENT ON POLICY administrator ON notebook_migrate.texera_vid IS
+  'For the extension''s owner; in force after texera_rights(true)';
+CREATE POLICY administrator ON notebook_migrate.texera_gap
+  USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
+COMMENT ON POLICY administrator ON notebook_migrate.texera_gap IS
+  'For the extension''s owner; in force after texera_rights(true)';
+CREATE POLICY administrator ON notebook_migrate.texera_mapping_row
+  USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
+COMMENT ON POLICY administrator ON notebook_migrate.texera_mapping_row IS
+  'For the extension''s owner; in force after texera_rights(true)';
+CREATE POLICY administrator ON notebook_migrate.attached_document
+  USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));
+COMMENT ON POLICY administrator ON notebook_migrate.attached_document IS
   'For the extension''s owner; in force after texera_rights(true)';
 CREATE POLICY administrator ON notebook_migrate.texera_problem
   USING (pg_catalog.pg_has_role((SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'notebook_migrate'), 'USAGE'));

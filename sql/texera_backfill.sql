@@ -71,10 +71,23 @@ SELECT version, vid = (SELECT max(vid) FROM texera_db.workflow_version) AS newes
 DELETE FROM texera_problem;
 SELECT texera_detach(drop_data => true);
 SELECT chain('there and back', state(1), :'first', :'to1', :'to2');
-SELECT chain('nothing changed', state(1), :'first', '[]');
 SELECT texera_attach();
 CALL texera_backfill();
-SELECT name, version, exact, code, keys FROM public.history WHERE name IN ('there and back', 'nothing changed') ORDER BY name DESC, version;
+SELECT name, version, exact, code, keys FROM public.history WHERE name = 'there and back' ORDER BY version;
+
+-- Saves at the end that changed nothing have no versions: the one before them made what there is.
+DELETE FROM texera_problem;
+SELECT texera_detach(drop_data => true);
+SELECT chain('nothing changed', state(1), :'first', '[]');
+SELECT chain('twice nothing', state(2), :'first', '[]', :'to1', '[]', '[]');
+SELECT chain('nothing, 2022-24', state(2), :'to1', '[]', '[]');
+SELECT texera_attach();
+INSERT INTO texera_db.workflow_version (wid, content) SELECT wid, '[]' FROM workflow WHERE name = 'twice nothing';
+UPDATE texera_db.workflow SET content = state(3) WHERE name = 'twice nothing';
+CALL texera_backfill();
+SELECT h.name, h.version, (SELECT count(*) FROM workflow_version v WHERE v.wid = w.wid AND v.vid <= 190000 + h.row) AS row, h.exact, h.code
+  FROM public.history h JOIN workflow w USING (name) WHERE name ~ 'nothing' ORDER BY h.name, h.version;
+SELECT key, message FROM texera_problem;
 DELETE FROM texera_problem;
 SELECT texera_detach(drop_data => true);
 SELECT count(*) FROM texera_backfill_progress;

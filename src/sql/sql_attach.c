@@ -8,6 +8,7 @@
 #include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -66,7 +67,7 @@ maintain_all(const char *schema, Oid owner)
 	NbmIdentity before;
 	int			level = nbm_owner_begin(owner, &before);
 
-	nbm_maintain_mappings(schema, NULL, NULL);
+	nbm_maintain_mappings(schema, NULL, NULL, true);
 	nbm_owner_end(level, &before);
 }
 
@@ -124,40 +125,25 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Deletes the documents that a table of Texera has, with the owner's rights. */
+/* Deletes the documents of a kind that came from Texera, as the owner. */
 static void
-drop_documents(const NbmAttachment *attachment, Oid owner)
+drop_documents(const NbmKind *kind, Oid owner)
 {
-	uint64		rows;
-	SPITupleTable *table;
+	NbmIdentity before;
+	int64	   *ids;
+	int			count;
+	int			level = nbm_owner_begin(owner, &before);
 
-	if (attachment->role != NBM_ROLE_WORKFLOW &&
-		attachment->role != NBM_ROLE_NOTEBOOK)
-		return;
-	nbm_check_readable(attachment->target, attachment->key_column, NULL);
-	if (SPI_execute(psprintf("SELECT t.%s FROM %s t",
-							 quote_identifier(attachment->key_column),
-							 nbm_table_name(attachment->target)),
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the attached table");
-	rows = SPI_processed;
-	table = SPI_tuptable;
-	for (uint64 i = 0; i < rows; i++)
+	ids = nbm_attached_documents(kind, NULL, &count);
+	for (int i = 0; i < count; i++)
 	{
-		NbmRow		row = {table->vals[i], table->tupdesc};
-		NbmStore	store = {attachment->kind, 0, false};
-		NbmIdentity before;
-		int			level;
+		NbmStore	store = {kind, ids[i], false};
 
-		if (!nbm_row_int(&row, attachment->key_column, &store.id))
-			continue;
-		nbm_become(owner, &before);
-		level = nbm_store_begin();
+		CHECK_FOR_INTERRUPTS();
 		(void) nbm_store_delete(&store);
-		nbm_store_end(level);
-		nbm_be_again(&before);
+		nbm_attached_forget(kind, ids[i]);
 	}
-	SPI_freetuptable(table);
+	nbm_owner_end(level, &before);
 }
 
 PG_FUNCTION_INFO_V1(nbm_texera_detach);
@@ -178,15 +164,13 @@ nbm_texera_detach(PG_FUNCTION_ARGS)
 	level = nbm_store_begin();
 	attachments = nbm_attachments(NULL);
 	foreach(cell, attachments)
-	{
-		NbmAttachment *attachment = lfirst(cell);
-
-		nbm_detach_table(attachment->target);
-		if (PG_GETARG_BOOL(0) && get_rel_name(attachment->target) != NULL)
-			drop_documents(attachment, owner);
-	}
+		nbm_detach_table(((NbmAttachment *) lfirst(cell))->target);
 	if (PG_GETARG_BOOL(0))
+	{
+		drop_documents(&nbm_workflow, owner);
+		drop_documents(&nbm_notebook, owner);
 		nbm_texera_forget_all();
+	}
 	nbm_store_end(level);
 	SPI_finish();
 	PG_RETURN_VOID();

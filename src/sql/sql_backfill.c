@@ -187,14 +187,20 @@ open_tables(Backfill *work, List *attachments)
 							 work->mapped));
 }
 
-/* Opens the list of workflows that are to be done, each with its rows. */
+/*
+ * Opens the list of workflows that are to be done, each with its rows: those
+ * whose past was not taken in, and those of which something is missing since.
+ */
 static void
 open_list(Backfill *work, const int64 *wid)
 {
 	char	   *which = wid ? psprintf("w.wid = " INT64_FORMAT, *wid) : "true";
-	char	   *left = psprintf("%s w WHERE %s AND NOT EXISTS (SELECT FROM"
+	char	   *left = psprintf("%s w LEFT JOIN"
 								" notebook_migrate.texera_backfill_progress p"
-								" WHERE p.workflow_id = w.wid)",
+								" ON p.workflow_id = w.wid WHERE %s"
+								" AND (p.workflow_id IS NULL OR EXISTS (SELECT"
+								" FROM notebook_migrate.texera_gap g"
+								" WHERE g.workflow_id = w.wid))",
 								nbm_table_name(work->workflows.target), which);
 	char	   *list;
 
@@ -204,9 +210,10 @@ open_list(Backfill *work, const int64 *wid)
 	work->total = DatumGetInt64(nbm_query_column(0, 1, NULL));
 	SPI_freetuptable(SPI_tuptable);
 	list = psprintf("SELECT w.wid::int8, array_agg(v.vid::int8 ORDER BY v.vid DESC)"
-					" FILTER (WHERE v.vid IS NOT NULL)"
-					" FROM (SELECT w.wid FROM %s) w LEFT JOIN %s v"
-					" ON v.wid = w.wid GROUP BY w.wid ORDER BY w.wid",
+					" FILTER (WHERE v.vid IS NOT NULL), w.is_done"
+					" FROM (SELECT w.wid, p.workflow_id IS NOT NULL AS is_done"
+					" FROM %s) w LEFT JOIN %s v ON v.wid = w.wid"
+					" GROUP BY w.wid, w.is_done ORDER BY w.wid",
 					left, work->past.table);
 	work->portal = SPI_cursor_open_with_args(NULL, list, 0, NULL, NULL, NULL,
 											 true, 0);
@@ -214,17 +221,21 @@ open_list(Backfill *work, const int64 *wid)
 	PinPortal(work->portal);
 }
 
-/* Takes the rows in that a query finds for a workflow, as when attaching. */
+/*
+ * Takes the rows in that a query finds for a workflow, as when attaching; or
+ * what was passed over (missed), as the active snapshot sees it.
+ */
 static void
 take_rows(Backfill *work, SPIPlanPtr plan, const NbmAttachment *attachment,
-		  int64 workflow_id)
+		  int64 workflow_id, const NbmMissed *missed)
 {
 	Datum		values[1] = {Int64GetDatum(workflow_id)};
 	MemoryContext outer = CurrentMemoryContext;
 	SPITupleTable *table;
 	uint64		rows;
 
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(plan, values, NULL, missed != NULL,
+						 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read an attached table");
 	MemoryContextSwitchTo(outer);	/* SPI has one of its own */
 	table = SPI_tuptable;
@@ -234,6 +245,7 @@ take_rows(Backfill *work, SPIPlanPtr plan, const NbmAttachment *attachment,
 		NbmWrite	write = {*attachment, work->past.owner};
 
 		write.is_present = true;
+		write.missed = missed;
 		write.old.desc = write.new.desc = table->tupdesc;
 		write.new.tuple = table->vals[i];
 		(void) nbm_write_guarded(nbm_write_take, &write, attachment->target);
@@ -268,6 +280,7 @@ do_next(Backfill *work)
 {
 	MemoryContext outer;
 	bool		is_null;
+	bool		is_done;
 	Datum		column;
 
 	SPI_cursor_fetch(work->portal, true, 1);
@@ -277,11 +290,15 @@ do_next(Backfill *work)
 	work->past.workflow_id = DatumGetInt64(nbm_query_column(0, 1, NULL));
 	column = nbm_query_column(0, 2, &is_null);
 	read_vids(work, column, is_null);
+	is_done = DatumGetBool(nbm_query_column(0, 3, NULL));
 	SPI_freetuptable(SPI_tuptable);
-	nbm_texera_take_past(&work->past);
+	work->past.rows = work->past.versions = 0;
+	if (!is_done)
+		nbm_texera_take_past(&work->past);
+	nbm_texera_take_gaps(&work->past);
 	if (work->read_mappings != NULL)
 		take_rows(work, work->read_mappings, &work->mappings,
-				  work->past.workflow_id);
+				  work->past.workflow_id, NULL);
 	MemoryContextSwitchTo(work->context);
 	{
 		int64	   *id = palloc_object(int64);
@@ -297,50 +314,83 @@ do_next(Backfill *work)
 	return true;
 }
 
-/*
- * Locks a workflow's head, so that what is read of the application afterwards
- * is not older than what the store has.  False where the store has it not.
- */
+/* Is a workflow as it is now not in the store?  Then its head is locked. */
 static bool
-lock_head(const Backfill *work, int64 workflow_id)
+lock_behind(const Backfill *work, int64 workflow_id)
 {
 	NbmStore	store = {&nbm_workflow, workflow_id, false};
 	NbmHead		head;
 	NbmIdentity before;
-	bool		is_there;
+	bool		is_behind;
 	int			level = nbm_owner_begin(work->past.owner, &before);
 
-	is_there = nbm_store_try_lock(&store, &head);
+	is_behind = nbm_gap_has(workflow_id, NULL);
+	if (is_behind)
+		(void) nbm_store_try_lock(&store, &head);
 	nbm_owner_end(level, &before);
-	return is_there;
+	return is_behind;
 }
 
 /*
- * Commits the batch, and takes in what its workflows are by now: somebody may
- * have saved one while it was locked, and not have waited.
+ * Takes a workflow in that is locked.  What was passed over, and what the
+ * application has, are read by one snapshot: who saves just now is noted as
+ * passed over, and belongs to neither.
  */
 static void
-end_batch(Backfill *work)
+take_missed(Backfill *work, int64 workflow_id)
 {
-	ListCell   *cell;
+	NbmMissed	missed;
+	NbmIdentity before;
+	bool		is_behind;
 	int			level;
 
-	SPI_commit();
-	level = begin_piece(work);
+	PushActiveSnapshot(GetLatestSnapshot());
+	nbm_become(work->past.owner, &before);
+	level = nbm_store_begin();
+	is_behind = nbm_gap_last(workflow_id, &missed);
+	nbm_store_end(level);
+	nbm_be_again(&before);
+	if (is_behind)
+		take_rows(work, work->read_present, &work->workflows, workflow_id,
+				  &missed);
+	PopActiveSnapshot();
+}
+
+/* Takes in what the workflows of the batch are by now. */
+static void
+catch_up(Backfill *work)
+{
+	int			level = begin_piece(work);
+	ListCell   *cell;
+
 	foreach(cell, work->batch)
 	{
+		int64		id = *(int64 *) lfirst(cell);
 		MemoryContext outer = MemoryContextSwitchTo(work->scratch);
 
-		if (lock_head(work, *(int64 *) lfirst(cell)))
-			take_rows(work, work->read_present, &work->workflows,
-					  *(int64 *) lfirst(cell));
+		CHECK_FOR_INTERRUPTS();
+		if (lock_behind(work, id))
+			take_missed(work, id);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(work->scratch);
 	}
 	end_piece(level);
+	SPI_commit();
+}
+
+/*
+ * Commits the batch, and takes in what its workflows are by now: somebody may
+ * have saved one while it was locked, and not have waited; and once more, for
+ * who saved meanwhile.
+ */
+static void
+end_batch(Backfill *work)
+{
+	SPI_commit();
+	catch_up(work);
+	catch_up(work);
 	list_free_deep(work->batch);
 	work->batch = NIL;
-	SPI_commit();
 	work->batch_started = GetCurrentTimestamp();
 	if (TimestampDifferenceExceeds(work->told, work->batch_started, NOTICE_MS))
 		tell(work);

@@ -34,6 +34,31 @@ no_mapping(int64 workflow_id)
 			 errmsg("workflow " INT64_FORMAT " has no mapping", workflow_id)));
 }
 
+/* Raises 02000: what was saved with a row (NULL: is there now) is not known. */
+static void
+no_state(int64 workflow_id, const int64 *vid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA),
+			 vid == NULL ?
+			 errmsg("workflow " INT64_FORMAT " as it is now is not in the store",
+					workflow_id) :
+			 errmsg("what was saved of workflow " INT64_FORMAT " with vid " INT64_FORMAT " is not in the store",
+					workflow_id, *vid),
+			 errhint("texera_backfill() takes in what was saved before Texera was attached, or was passed over; texera_problem says what cannot be read.")));
+}
+
+/* The version that a row of versions stands for; raises 02000 for none. */
+static int32
+version_of(int64 workflow_id, int64 vid)
+{
+	int32		version = nbm_label_version(workflow_id, vid);
+
+	if (version == 0 || nbm_gap_has(workflow_id, &vid))
+		no_state(workflow_id, &vid);
+	return version;
+}
+
 PG_FUNCTION_INFO_V1(nbm_texera_mapping);
 
 /* texera_mapping(wid, vid) -> the mapping as it is for that row of versions */
@@ -53,20 +78,17 @@ nbm_texera_mapping(PG_FUNCTION_ARGS)
 	nbm_require_arg(fcinfo, 0, "wid");
 	workflow_id = PG_GETARG_INT64(0);
 	nbm_texera_require(attachments, workflow_id, false);
+	notebook_id = nbm_texera_notebook(attachments, workflow_id);
+	if (notebook_id < 0 ||
+		!nbm_texera_sees_mapping(attachments, workflow_id, notebook_id))
+		no_mapping(workflow_id);
 	level = nbm_owner_begin(nbm_function_owner(fcinfo), &before);
-	notebook_id = nbm_take_notebook_of(workflow_id);
-	if (notebook_id < 0)
+	if (!nbm_take_is_mapped(notebook_id, workflow_id))
 		no_mapping(workflow_id);
 	if (!PG_ARGISNULL(1))
-	{
-		version = nbm_label_version(workflow_id, PG_GETARG_INT64(1));
-		if (version == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_NO_DATA),
-					 errmsg("no version of workflow " INT64_FORMAT " is known as old as vid " INT64_FORMAT,
-							workflow_id, PG_GETARG_INT64(1)),
-					 errhint("texera_backfill() takes in what was saved before Texera was attached.")));
-	}
+		version = version_of(workflow_id, PG_GETARG_INT64(1));
+	else if (nbm_gap_has(workflow_id, NULL))
+		no_state(workflow_id, NULL);
 	nbm_mapping_answer(&answer, notebook_id, NULL, workflow_id,
 					   PG_ARGISNULL(1) ? NULL : &version);
 	result = nbm_mapping_shape(&answer, caller);
@@ -90,24 +112,6 @@ ask_number(const char *query, int64 argument, int expected, int64 *number)
 		*number = DatumGetInt64(nbm_query_column(0, 1, &is_null));
 	nbm_store_end(level);
 	return !is_null;
-}
-
-/* The notebook of a workflow in Texera's tables; -1: none. */
-static int64
-notebook_of(List *attachments, int64 workflow_id)
-{
-	NbmAttachment *notebooks = nbm_texera_table(attachments, NBM_ROLE_NOTEBOOK);
-	int64		notebook_id;
-
-	if (notebooks == NULL)
-		return -1;
-	nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
-	if (!ask_number(psprintf("SELECT max(%s)::int8 FROM %s WHERE wid = $1",
-							 quote_identifier(notebooks->key_column),
-							 nbm_table_name(notebooks->target)),
-					workflow_id, SPI_OK_SELECT, &notebook_id))
-		return -1;
-	return notebook_id;
 }
 
 /* A list of strings as text[]. */
@@ -136,6 +140,8 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	int64		notebook_id;
 	int64		vid = PG_GETARG_INT64(2);
 	int64		mapping_id;
+	int32		notebook_version = 0;
+	NbmAttachment *mappings = nbm_texera_table(attachments, NBM_ROLE_MAPPING);
 	List	   *problems;
 	Datum		values[3];
 	bool		nulls[3] = {false};
@@ -149,7 +155,7 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	workflow_id = PG_GETARG_INT64(0);
 	nbm_texera_require(attachments, workflow_id, true);
 	/* another workflow's notebook is not for this caller to join with */
-	notebook_id = notebook_of(attachments, workflow_id);
+	notebook_id = nbm_texera_notebook(attachments, workflow_id);
 	if (notebook_id < 0 ||
 		(!PG_ARGISNULL(3) && PG_GETARG_INT64(3) != notebook_id))
 		ereport(ERROR,
@@ -159,20 +165,30 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 						workflow_id) :
 				 errmsg("workflow " INT64_FORMAT " has no notebook " INT64_FORMAT,
 						workflow_id, PG_GETARG_INT64(3))));
+	nbm_texera_require_mapping(attachments, workflow_id, notebook_id);
 	level = nbm_owner_begin(nbm_function_owner(fcinfo), &before);
 	mapping_id = nbm_take_mapping(notebook_id, workflow_id,
 								  PG_ARGISNULL(2) ? NULL : &vid,
-								  PG_GETARG_JSONB_P(1), &nlinks, &problems);
+								  PG_GETARG_JSONB_P(1), &notebook_version,
+								  &nlinks, &problems);
 	values[0] = Int64GetDatum(mapping_id);
 	nulls[0] = mapping_id == 0;
 	values[1] = Int32GetDatum(nlinks);
 	values[2] = strings_datum(problems);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	nbm_owner_end(level, &before);
+	/* anew, to see what was stated */
+	level = nbm_owner_begin(nbm_function_owner(fcinfo), &before);
+	if (mappings != NULL)
+		nbm_maintain_mappings(mappings->schema, NULL, &workflow_id, true);
+	nbm_owner_end(level, &before);
 	return (Datum) 0;
 }
 
-/* The mapping of a duplicate, in the current context; NULL: there is none. */
+/*
+ * The mapping of a duplicate, in the current context; NULL: there is none.
+ * Raises 02000 where one of the workflows is not in the store as it is now.
+ */
 static Jsonb *
 mapping_of_duplicate(Oid owner, int64 notebook_id, int64 from, int64 to)
 {
@@ -182,14 +198,36 @@ mapping_of_duplicate(Oid owner, int64 notebook_id, int64 from, int64 to)
 	NbmIdentity before;
 	int			level = nbm_owner_begin(owner, &before);
 
-	nbm_mapping_answer(&answer, notebook_id, NULL, from, NULL);
-	if (answer.has_mapping)
+	if (nbm_take_is_mapped(notebook_id, from))
 	{
+		if (nbm_gap_has(from, NULL))
+			no_state(from, NULL);
+		if (nbm_gap_has(to, NULL))
+			no_state(to, NULL);
+		nbm_mapping_answer(&answer, notebook_id, NULL, from, NULL);
 		nbm_answer_for_duplicate(&answer, to);
 		shape = nbm_mapping_shape(&answer, caller);
 	}
 	nbm_owner_end(level, &before);
 	return shape;
+}
+
+/* The newest row of versions of a workflow, as the caller; raises 55000. */
+static int64
+newest_vid(const NbmAttachment *versions, int64 workflow_id)
+{
+	int64		vid;
+
+	nbm_check_readable(versions->target, "wid", "vid");
+	if (!ask_number(psprintf("SELECT max(vid)::int8 FROM %s WHERE wid = $1",
+							 nbm_table_name(versions->target)), workflow_id,
+					SPI_OK_SELECT, &vid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("workflow " INT64_FORMAT " has no row in workflow_version, which a mapping needs",
+						workflow_id),
+				 errhint("Save it once in Texera.")));
+	return vid;
 }
 
 /* Inserts the mapping row of a duplicate, with the caller's rights. */
@@ -233,8 +271,8 @@ nbm_texera_clone(PG_FUNCTION_ARGS)
 	int64		to;
 	int64		old_id;
 	int64		new_id;
-	int64		vid;
-	Jsonb	   *shape;
+	int64		vid = 0;
+	Jsonb	   *shape = NULL;
 
 	nbm_require_arg(fcinfo, 0, "from_wid");
 	nbm_require_arg(fcinfo, 1, "to_wid");
@@ -242,11 +280,15 @@ nbm_texera_clone(PG_FUNCTION_ARGS)
 	to = PG_GETARG_INT64(1);
 	nbm_texera_require(attachments, from, false);
 	nbm_texera_require(attachments, to, true);
-	old_id = notebook_of(attachments, from);
+	old_id = nbm_texera_notebook(attachments, from);
 	if (old_id < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA),
 				 errmsg("workflow " INT64_FORMAT " has no notebook", from)));
+	if (mappings != NULL && nbm_texera_sees_mapping(attachments, from, old_id))
+		shape = mapping_of_duplicate(owner, old_id, from, to);
+	if (shape != NULL)
+		vid = newest_vid(versions, to);
 	if (!ask_number(psprintf("INSERT INTO %s (wid, notebook) SELECT " INT64_FORMAT
 							 ", n.notebook FROM %s n WHERE n.wid = $1 RETURNING %s::int8",
 							 nbm_table_name(notebooks->target), to,
@@ -254,13 +296,7 @@ nbm_texera_clone(PG_FUNCTION_ARGS)
 							 quote_identifier(notebooks->key_column)),
 					from, SPI_OK_INSERT_RETURNING, &new_id))
 		elog(ERROR, "could not copy the notebook");
-	shape = mapping_of_duplicate(owner, old_id, from, to);
-	if (shape != NULL && mappings != NULL)
-		nbm_check_readable(versions->target, "wid", "vid");
-	if (shape != NULL && mappings != NULL &&
-		ask_number(psprintf("SELECT max(vid)::int8 FROM %s WHERE wid = $1",
-							nbm_table_name(versions->target)), to,
-				   SPI_OK_SELECT, &vid))
+	if (shape != NULL)
 		insert_mapping(mappings, to, vid, new_id, shape);
 	PG_RETURN_INT64(new_id);
 }
@@ -321,8 +357,10 @@ nbm_texera_rights(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {
 		"workflow_head", "workflow_version", "workflow_part",
 		"workflow_removed", "notebook_head", "notebook_version",
-		"notebook_part", "notebook_removed", "mapping", "texera_version",
-		"texera_vid", "texera_problem", "texera_backfill_progress"
+		"notebook_part", "notebook_removed", "mapping", "migration_job",
+		"texera_version",
+		"texera_vid", "texera_gap", "texera_mapping_row", "attached_document",
+		"texera_problem", "texera_backfill_progress"
 	};
 	NbmIdentity before;
 	int			level;

@@ -76,6 +76,16 @@ static const QueryText queries[QUERIES] =
 		" FOR NO KEY UPDATE",
 		1, {INT8OID}
 	},
+	[Q_CLAIM] = {
+		"SELECT FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		" FOR NO KEY UPDATE NOWAIT",
+		1, {INT8OID}
+	},
+	[Q_CLAIM_TO_DELETE] = {
+		"SELECT FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		" FOR UPDATE NOWAIT",
+		1, {INT8OID}
+	},
 	[Q_CREATE] = {
 		"INSERT INTO notebook_migrate.%1$s_head"
 		" (name, version, next_key, created_at, updated_at)"

@@ -13,6 +13,8 @@ typedef enum NbmQuery
 {
 	Q_HEAD,
 	Q_LOCK,
+	Q_CLAIM,
+	Q_CLAIM_TO_DELETE,
 	Q_CREATE,
 	Q_CREATE_WITH_ID,
 	Q_ADVANCE,

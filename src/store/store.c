@@ -96,13 +96,24 @@ nbm_store_head(const NbmStore *store, NbmHead *head)
 
 /*
  * Locks the head row against other writers until the end of the transaction
- * and reads it as it is then.  Raises 02000 where there is none, 40001 where
- * the transaction's snapshot is older than the row.
+ * and reads it as it is then.  Raises 02000 where there is none, 42501 where
+ * policies keep the caller from it, 40001 where the transaction's snapshot is
+ * older than the row.
  */
 void
 nbm_store_lock(const NbmStore *store, NbmHead *head)
 {
-	if (!read_head(store, Q_LOCK, head))
+	head->version = 0;
+	if (read_head(store, Q_LOCK, head))
+		return;
+	/* once more: it may have been made just now */
+	if (read_head(store, Q_HEAD, head) && !read_head(store, Q_LOCK, head))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change %s " INT64_FORMAT,
+						store->kind->name, store->id),
+				 errdetail("Policies let it be read only.")));
+	if (head->version == 0)
 		nbm_store_no_document(store);
 }
 
@@ -111,6 +122,18 @@ bool
 nbm_store_try_lock(const NbmStore *store, NbmHead *head)
 {
 	return read_head(store, Q_LOCK, head);
+}
+
+/*
+ * Locks a document, if it is there, to change or to delete it.  Waits for
+ * nobody: raises 55P03 where somebody else holds it.
+ */
+void
+nbm_store_claim(const NbmStore *store, bool to_delete)
+{
+	Datum		values[1] = {Int64GetDatum(store->id)};
+
+	run(store, to_delete ? Q_CLAIM_TO_DELETE : Q_CLAIM, values, NULL);
 }
 
 /* Writes what a head is now; the caller holds its lock. */
@@ -756,9 +779,12 @@ nbm_store_removed_rows(const NbmStore *store, int *count)
 	return result;
 }
 
-/* One mapping's row, of the last result: its version moves, under a new seal. */
+/*
+ * One mapping's row, of the last result: its version, if it is after one,
+ * moves, under a new seal.
+ */
 static void
-shift_mapping(uint64 row, int32 by)
+shift_mapping(uint64 row, int32 after, int32 by)
 {
 	NbmStore	notebook = {&nbm_notebook, 0, false};
 	Datum		columns[NBM_MAX_ARGS];
@@ -768,6 +794,8 @@ shift_mapping(uint64 row, int32 by)
 	(void) nbm_query_types(Q_ADD_MAPPING, &count);
 	for (int i = 0; i < count; i++)
 		columns[i] = nbm_query_column(row, i + 1, NULL);
+	if (DatumGetInt32(columns[4]) <= after)
+		return;
 	columns[4] = Int32GetDatum(DatumGetInt32(columns[4]) + by);
 	values[0] = columns[1];
 	values[1] = columns[0];
@@ -777,11 +805,11 @@ shift_mapping(uint64 row, int32 by)
 }
 
 /*
- * The versions of a workflow have new numbers, all higher by the same: its
- * mappings go with them.
+ * The versions of a workflow after one (0: all) have new numbers, higher by
+ * the same: its mappings go with them.
  */
 void
-nbm_store_shift_mappings(const NbmStore *store, int32 by)
+nbm_store_shift_mappings(const NbmStore *store, int32 after, int32 by)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
 	bool		outer = shifting;
@@ -794,7 +822,7 @@ nbm_store_shift_mappings(const NbmStore *store, int32 by)
 		for (uint64 row = 0; row < rows; row++)
 		{
 			SPI_tuptable = table;
-			shift_mapping(row, by);
+			shift_mapping(row, after, by);
 		}
 	}
 	PG_FINALLY();

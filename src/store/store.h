@@ -114,6 +114,7 @@ typedef void (*NbmRowVisit) (const NbmStore *store, int64 number,
 
 extern void nbm_store_head(const NbmStore *store, NbmHead *head);
 extern void nbm_store_lock(const NbmStore *store, NbmHead *head);
+extern void nbm_store_claim(const NbmStore *store, bool to_delete);
 extern bool nbm_store_try_lock(const NbmStore *store, NbmHead *head);
 extern void nbm_store_advance(const NbmStore *store, const NbmHead *head);
 extern int64 nbm_store_create(const NbmKind *kind, const int64 *id,
@@ -126,7 +127,8 @@ extern void nbm_store_delete_contents(const NbmStore *store);
 extern bool nbm_store_is_deleting(void);
 extern void nbm_store_take_versions(const NbmStore *store);
 extern void nbm_store_drop_removed(const NbmStore *store, int32 version);
-extern void nbm_store_shift_mappings(const NbmStore *store, int32 by);
+extern void nbm_store_shift_mappings(const NbmStore *store, int32 after,
+									 int32 by);
 extern bool nbm_store_is_shifting(void);
 
 extern int32 nbm_store_version_at(const NbmStore *store, TimestampTz at);

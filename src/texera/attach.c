@@ -2,7 +2,7 @@
  * attach.c
  *		Attaching tables of applications, and letting them go.
  *
- * Attaching puts a trigger on the table, and nothing else, with the caller's
+ * Attaching puts triggers on the table, and nothing else, with the caller's
  * rights, notes it in the table attachment, and takes in what is there.  The
  * trigger works for tables only that are noted: the extension's owner says
  * which tables write to the store.
@@ -23,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
 #include "attach.h"
 #include "attached_write.h"
@@ -154,7 +155,59 @@ take_present(const NbmAttachment *attachment, Oid owner)
 }
 
 /*
- * Attaches a table, anew where it is attached: its trigger, its row in
+ * Deletes the documents that came from a table and have no row there now:
+ * they were deleted while it was not attached, or while somebody held them.
+ * Not where policies may hide rows from the caller.
+ */
+static void
+delete_absent(const NbmAttachment *attachment, Oid owner)
+{
+	NbmWrite	write = {*attachment, owner};
+	int64	   *ids;
+	uint64		rows;
+
+	if (check_enable_rls(attachment->target, InvalidOid, true) == RLS_ENABLED)
+		return;
+	if (SPI_execute(psprintf("SELECT d.id FROM notebook_migrate.attached_document d"
+							 " WHERE d.kind = %s AND d.\"table\" = %s"
+							 " AND NOT EXISTS (SELECT FROM %s t WHERE t.%s = d.id)",
+							 quote_literal_cstr(attachment->kind->name),
+							 quote_literal_cstr(nbm_table_name(attachment->target)),
+							 nbm_table_name(attachment->target),
+							 quote_identifier(attachment->key_column)),
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the documents of the attached table");
+	rows = SPI_processed;
+	ids = palloc_array(int64, Max(rows, 1));
+	for (uint64 row = 0; row < rows; row++)
+		ids[row] = DatumGetInt64(nbm_query_column(row, 1, NULL));
+	SPI_freetuptable(SPI_tuptable);
+	write.is_present = true;
+	nbm_write_deleted(&write, ids, rows);
+	pfree(ids);
+}
+
+/* Puts our triggers on a table. */
+static void
+create_triggers(const NbmAttachment *attachment)
+{
+	const char *name = nbm_table_name(attachment->target);
+
+	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRIGGER_NAME
+								 " AFTER INSERT%s ON %s FOR EACH ROW"
+								 " EXECUTE FUNCTION notebook_migrate.attached_write()",
+								 attachment->role == NBM_ROLE_VID ? "" :
+								 " OR UPDATE OR DELETE", name),
+						SPI_OK_UTILITY);
+	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRUNCATE_TRIGGER_NAME
+								 " AFTER TRUNCATE ON %s FOR EACH STATEMENT"
+								 " EXECUTE FUNCTION notebook_migrate.attached_write()",
+								 name),
+						SPI_OK_UTILITY);
+}
+
+/*
+ * Attaches a table, anew where it is attached: its triggers, its row in
  * attachment, and what is in it.  The caller holds the lock on attachment and
  * has connected to SPI.
  */
@@ -165,13 +218,7 @@ nbm_attach_table(NbmAttachment *attachment, Oid owner)
 
 	nbm_attach_check(attachment);
 	nbm_detach_table(attachment->target);
-	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRIGGER_NAME
-								 " AFTER INSERT%s ON %s FOR EACH ROW"
-								 " EXECUTE FUNCTION notebook_migrate.attached_write()",
-								 attachment->role == NBM_ROLE_VID ? "" :
-								 " OR UPDATE OR DELETE",
-								 nbm_table_name(attachment->target)),
-						SPI_OK_UTILITY);
+	create_triggers(attachment);
 	level = nbm_store_begin();
 	nbm_attachment_add(attachment);
 	nbm_store_end(level);
@@ -179,18 +226,26 @@ nbm_attach_table(NbmAttachment *attachment, Oid owner)
 	/* the rows of versions are the past: texera_backfill() reads them */
 	if (attachment->role != NBM_ROLE_VID)
 		take_present(attachment, owner);
+	if (attachment->role != NBM_ROLE_VID &&
+		attachment->role != NBM_ROLE_MAPPING)
+		delete_absent(attachment, owner);
 }
 
-/* Lets a table go: its trigger, if it is still there, and its row. */
+/* Lets a table go: its triggers, if they are still there, and its row. */
 void
 nbm_detach_table(Oid target)
 {
+	static const char *const triggers[] = {
+		NBM_TRIGGER_NAME, NBM_TRUNCATE_TRIGGER_NAME
+	};
 	int			level = nbm_store_begin();
 
-	if (get_rel_name(target) != NULL &&
-		OidIsValid(get_trigger_oid(target, NBM_TRIGGER_NAME, true)))
-		nbm_application_run(psprintf("DROP TRIGGER " NBM_TRIGGER_NAME " ON %s",
-									 nbm_table_name(target)), SPI_OK_UTILITY);
+	for (int i = 0; i < lengthof(triggers); i++)
+		if (get_rel_name(target) != NULL &&
+			OidIsValid(get_trigger_oid(target, triggers[i], true)))
+			nbm_application_run(psprintf("DROP TRIGGER %s ON %s", triggers[i],
+										 nbm_table_name(target)),
+								SPI_OK_UTILITY);
 	nbm_attachment_drop(target);
 	nbm_store_end(level);
 }

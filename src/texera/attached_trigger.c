@@ -22,10 +22,11 @@ check_trigger(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("attached_write() must be called as a trigger")));
 	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ==
+		TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("attached_write() must be fired after a write, for each row")));
+				 errmsg("attached_write() must be fired after a write, for each row, or after TRUNCATE")));
 	return trigger;
 }
 
@@ -86,7 +87,8 @@ find_attachment(TriggerData *trigger, NbmWrite *write)
 	}
 	if (lookup.is_attached)
 		return true;
-	if (strcmp(trigger->tg_trigger->tgname, NBM_TRIGGER_NAME) != 0)
+	if (strcmp(trigger->tg_trigger->tgname, NBM_TRIGGER_NAME) != 0 &&
+		strcmp(trigger->tg_trigger->tgname, NBM_TRUNCATE_TRIGGER_NAME) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("table \"%s\" is not attached",
@@ -97,15 +99,15 @@ find_attachment(TriggerData *trigger, NbmWrite *write)
 			 errmsg("table \"%s\" is not attached any more",
 					RelationGetRelationName(relation)),
 			 errhint("Attach it again, or drop its trigger \"%s\".",
-					 NBM_TRIGGER_NAME)));
+					 trigger->tg_trigger->tgname)));
 	return false;
 }
 
 PG_FUNCTION_INFO_V1(nbm_attached_write);
 
 /*
- * The AFTER INSERT, UPDATE, DELETE trigger of attached tables: the store
- * follows.  Raises errors for those only who misuse it.
+ * The AFTER INSERT, UPDATE, DELETE and TRUNCATE triggers of attached tables:
+ * the store follows.  Raises errors for those only who misuse it.
  */
 Datum
 nbm_attached_write(PG_FUNCTION_ARGS)
@@ -116,16 +118,18 @@ nbm_attached_write(PG_FUNCTION_ARGS)
 
 	write.owner = nbm_function_owner(fcinfo);
 	write.old.desc = write.new.desc = RelationGetDescr(trigger->tg_relation);
-	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		write.old.tuple = trigger->tg_trigtuple;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		write.new.tuple = trigger->tg_trigtuple;
-	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	else if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		write.old.tuple = trigger->tg_trigtuple;
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		write.new.tuple = trigger->tg_newtuple;
 	if (nbm_is_maintaining() || !find_attachment(trigger, &write))
 		return PointerGetDatum(NULL);
-	if (nbm_write_guarded(nbm_write_take, &write, table) && write.has_new &&
-		write.attachment.maintain)
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		nbm_write_emptied(&write);
+	else if (nbm_write_guarded(nbm_write_take, &write, table) && write.has_new &&
+			 write.attachment.maintain)
 		(void) nbm_write_guarded(nbm_write_maintain, &write, table);
 	return PointerGetDatum(NULL);
 }

@@ -3,11 +3,11 @@
  *		What a write to an attached table does to the store.
  *
  * The application's statement must go through whatever happens here, and must
- * not wait: so everything is done in a subtransaction, waits for no lock
- * longer than LOCK_TIMEOUT, and takes no content that is larger than the
+ * not wait: so everything is done in a subtransaction, a document that
+ * somebody holds is passed over, and so is content that is larger than the
  * setting notebook_migrate.max_attached_size.  What could not be done has a
- * row in texera_problem; the workflow's next save brings its whole content
- * again.
+ * row in texera_problem, and a workflow a gap; its next save brings its whole
+ * content again.
  */
 #include "postgres.h"
 
@@ -19,10 +19,10 @@
 #include "maintain.h"
 #include "take.h"
 
-/* How long a save waits for somebody else's to the same document, in ms. */
+/* How long a save waits for locks that are not a document's, in ms. */
 #define LOCK_TIMEOUT "100"
 
-/* Opens the store with the owner's rights, to wait for nobody. */
+/* Opens the store with the owner's rights, to wait for nobody long. */
 static int
 begin(Oid owner, NbmIdentity *before)
 {
@@ -67,6 +67,13 @@ write_key(const NbmWrite *write)
 	int64		key;
 
 	initStringInfo(&buf);
+	if (row->tuple == NULL)
+	{
+		if (write->deleted != 0)
+			appendStringInfo(&buf, "%s " INT64_FORMAT,
+							 write->attachment.key_column, write->deleted);
+		return buf.data;
+	}
 	/* of a table that could not be looked up, the key column is not known */
 	if (write->attachment.key_column != NULL &&
 		write->attachment.role == NBM_ROLE_DOCUMENT)
@@ -84,23 +91,176 @@ write_key(const NbmWrite *write)
 	return buf.data;
 }
 
-/* The version of a workflow gets its label. */
+/*
+ * Locks a document that a save is about, if it is there.  Raises 55P03 where
+ * somebody else holds it: a save waits for nobody.  What attaching and
+ * texera_backfill() find may take its time.
+ */
+static void
+claim(const NbmWrite *write, const NbmKind *kind, int64 id, bool to_delete)
+{
+	NbmStore	store = {kind, id, false};
+
+	if (!write->is_present)
+		nbm_store_claim(&store, to_delete);
+}
+
+/*
+ * A workflow is in the store as it is now.  Its version gets its label; the
+ * row is used, and a gap ends with it or, where the content is not what was
+ * saved with that row, after it.
+ */
 static void
 label(const NbmWrite *write, int64 key, int32 version, NbmTaken taken)
 {
-	if (write->is_present)
+	bool		is_made = taken != NBM_TAKEN_EQUAL;
+	NbmCurrentVid current;
+
+	if (write->is_present && write->vid > 0)
+		nbm_vid_present(key, write->vid);
+	nbm_vid_current(key, !write->is_present, &current);
+	if (write->missed != NULL)
 	{
-		if (write->vid > 0)
-			nbm_vid_add(key, write->vid);
-		if (taken != NBM_TAKEN_EQUAL)
-			nbm_label_newest(key, version);
-	}
-	else if (taken == NBM_TAKEN_EQUAL)
+		if (is_made && write->missed->vid > 0)
+			nbm_label_add(key, version, write->missed->vid,
+						  write->missed->is_save);
+		nbm_gap_end(key, write->missed->vid, write->missed->noted_at);
+		if (taken == NBM_TAKEN_FIRST)
+			nbm_progress_forget(key);
 		return;
-	else if (write->old.tuple == NULL)
+	}
+	if (is_made && write->old.tuple == NULL && !write->is_present)
 		nbm_label_await(key, version);
+	else if (is_made && current.vid > 0)
+		nbm_label_add(key, version, current.vid, current.unused != 0 ||
+					  (write->is_present && current.is_missing));
+	if (current.unused != 0)
+		nbm_vid_use(key, current.unused);
+	if (current.is_behind)
+		nbm_gap_end(key, current.vid +
+					(current.unused == 0 && current.vid > 0 && !write->is_present),
+					DT_NOEND);
+	/* the past that led to what could not be read can be looked for now */
+	if (current.is_behind && taken == NBM_TAKEN_FIRST)
+		nbm_progress_forget(key);
+}
+
+/*
+ * The content of a row is what it was.  True where that is all there is to
+ * it: a rename writes the whole row again.  False for a save that changed
+ * nothing, and for what is not in the store yet.
+ */
+static bool
+is_only_renamed(const NbmWrite *write, const NbmStore *store)
+{
+	bool		is_renamed = nbm_row_has(&write->new, "name") &&
+	!nbm_row_same(&write->old, &write->new, "name");
+	NbmCurrentVid current = {0};
+
+	if (write->attachment.role == NBM_ROLE_WORKFLOW)
+		nbm_vid_current(store->id, true, &current);
+	if (current.is_behind || (!is_renamed && current.unused != 0))
+		return false;
+	if (is_renamed)
+	{
+		claim(write, store->kind, store->id, false);
+		nbm_take_name(store, nbm_row_text(&write->new, "name"));
+	}
+	return true;
+}
+
+/* A document is gone, and all that is known of it. */
+static void
+forget_document(const NbmWrite *write, int64 id)
+{
+	NbmStore	store = {write->attachment.kind, id, false};
+
+	claim(write, store.kind, id, true);
+	(void) nbm_store_delete(&store);
+	nbm_attached_forget(store.kind, id);
+	if (write->attachment.role == NBM_ROLE_WORKFLOW)
+		nbm_workflow_forget(id);
+	if (write->attachment.role == NBM_ROLE_NOTEBOOK)
+		nbm_notebook_forget(id);
+}
+
+/* Forgets a document whose row is gone.  Fits NbmWork. */
+static void
+follow_deletion(void *arg)
+{
+	NbmWrite   *write = arg;
+	NbmIdentity before;
+	int			level = begin(write->owner, &before);
+
+	forget_document(write, write->deleted);
+	nbm_owner_end(level, &before);
+}
+
+/* The rows of some documents of a table are gone. */
+void
+nbm_write_deleted(NbmWrite *write, const int64 *ids, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		write->deleted = ids[i];
+		(void) nbm_write_guarded(follow_deletion, write,
+								 write->attachment.target);
+	}
+}
+
+/* What came from a table that is empty now. */
+typedef struct Emptied
+{
+	NbmWrite   *write;
+	MemoryContext context;		/* of ids */
+	int64	   *ids;
+	int			count;
+} Emptied;
+
+/* Finds its documents, or forgets what is known of its rows.  Fits NbmWork. */
+static void
+follow_truncate(void *arg)
+{
+	Emptied    *emptied = arg;
+	NbmWrite   *write = emptied->write;
+	NbmIdentity before;
+	int			level = begin(write->owner, &before);
+	int64	   *ids;
+
+	switch (write->attachment.role)
+	{
+		case NBM_ROLE_DOCUMENT:
+		case NBM_ROLE_WORKFLOW:
+		case NBM_ROLE_NOTEBOOK:
+			ids = nbm_attached_documents(write->attachment.kind,
+										 nbm_table_name(write->attachment.target),
+										 &emptied->count);
+			emptied->ids = MemoryContextAlloc(emptied->context,
+											  sizeof(int64) * Max(emptied->count, 1));
+			memcpy(emptied->ids, ids, sizeof(int64) * emptied->count);
+			break;
+		case NBM_ROLE_VID:
+			nbm_vid_forget_all();
+			break;
+		case NBM_ROLE_MAPPING:
+			nbm_mapping_row_forget_all();
+			break;
+	}
+	nbm_owner_end(level, &before);
+}
+
+/* All rows of an attached table are gone. */
+void
+nbm_write_emptied(NbmWrite *write)
+{
+	Emptied		emptied = {write, CurrentMemoryContext, NULL, 0};
+	NbmCaught	caught;
+
+	if (nbm_guarded(follow_truncate, &emptied, &caught))
+		nbm_write_deleted(write, emptied.ids, emptied.count);
 	else
-		nbm_label_newest(key, version);
+		nbm_write_failed(write, write->attachment.target, &caught);
 }
 
 /* A document was written. */
@@ -110,80 +270,110 @@ take_document(NbmWrite *write)
 	const NbmAttachment *attachment = &write->attachment;
 	int64		key = key_of(write, &write->new);
 	NbmStore	store = {attachment->kind, key, false};
-	char	   *name = nbm_row_text(&write->new, "name");
-	bool		is_update = write->old.tuple != NULL;
+	bool		is_workflow = attachment->role == NBM_ROLE_WORKFLOW;
+	bool		is_new = write->old.tuple == NULL;
+	Jsonb	   *content;
 	NbmTaken	taken;
 	int32		version;
 
 	write->document = key;
-	if (is_update && key_of(write, &write->old) != key)
+	if (!is_new && key_of(write, &write->old) != key)
 	{
-		NbmStore	old = {attachment->kind, key_of(write, &write->old), false};
-
-		(void) nbm_store_delete(&old);
-		is_update = false;
+		forget_document(write, key_of(write, &write->old));
+		is_new = true;
 	}
-	/* a rename writes the whole row again */
-	if (is_update && nbm_row_same(&write->old, &write->new,
-								  attachment->content_column))
-	{
-		if (nbm_row_has(&write->new, "name") &&
-			!nbm_row_same(&write->old, &write->new, "name"))
-			nbm_take_name(&store, name);
+	if (!is_new && nbm_row_same(&write->old, &write->new,
+								attachment->content_column) &&
+		is_only_renamed(write, &store))
 		return;
-	}
-	taken = nbm_take_document(&store, name,
-							  nbm_row_jsonb(&write->new,
-											attachment->content_column),
-							  &version);
+	claim(write, store.kind, key, false);
+	content = nbm_row_jsonb(&write->new, attachment->content_column);
+	if (is_workflow)
+		nbm_check_operators(content);
+	taken = nbm_take_document(&store, nbm_row_text(&write->new, "name"),
+							  content, &version);
 	write->has_new = taken != NBM_TAKEN_EQUAL;
-	if (attachment->role == NBM_ROLE_WORKFLOW)
+	if (is_new || taken == NBM_TAKEN_FIRST)
+		nbm_attached_note(attachment, key);
+	if (is_workflow)
 		label(write, key, version, taken);
 }
 
-/* A document was deleted. */
-static void
-delete_document(const NbmWrite *write)
+/* Which of Texera's mappings a row is; false where it has no vid. */
+static bool
+mapping_key(const NbmWrite *write, const NbmRow *row, NbmMappingKey *key)
 {
-	NbmStore	store = {
-		write->attachment.kind, key_of(write, &write->old), false
-	};
+	bool		has_vid;
 
-	(void) nbm_store_delete(&store);
-	if (write->attachment.role == NBM_ROLE_WORKFLOW)
-		nbm_vid_forget(store.id);
+	key->workflow_id = key_of(write, row);
+	key->notebook_id = key->workflow_id;
+	key->vid = 0;
+	if (nbm_row_has(row, "nid"))
+		(void) nbm_row_int(row, "nid", &key->notebook_id);
+	has_vid = nbm_row_has(row, "vid") ? nbm_row_int(row, "vid", &key->vid) :
+		nbm_row_has(row, "version") && nbm_row_int(row, "version", &key->vid);
+	return has_vid;
 }
 
-/* A mapping was written: somebody stated it. */
+/*
+ * A mapping was written: somebody stated it.  Not so one that is found as it
+ * was when it was last taken in, or written by us.
+ */
 static void
 take_mapping(NbmWrite *write)
 {
-	const NbmRow *row = &write->new;
-	int64		workflow_id = key_of(write, row);
-	int64		notebook_id = workflow_id;
-	int64		vid;
-	bool		has_vid;
+	Jsonb	   *content = nbm_row_jsonb(&write->new,
+										write->attachment.content_column);
+	NbmMappingKey key;
+	bool		has_vid = mapping_key(write, &write->new, &key);
+	bool		is_past;
+	int32		notebook_version = 0;
 	List	   *problems;
 	ListCell   *cell;
 	int			nlinks;
 
-	if (nbm_row_has(row, "nid"))
-		(void) nbm_row_int(row, "nid", &notebook_id);
-	has_vid = nbm_row_has(row, "vid") ? nbm_row_int(row, "vid", &vid) :
-		nbm_row_has(row, "version") && nbm_row_int(row, "version", &vid);
-	if (nbm_take_mapping(notebook_id, workflow_id, has_vid ? &vid : NULL,
-						 nbm_row_jsonb(row, write->attachment.content_column),
+	/* of a past that is not there yet: texera_backfill() will see */
+	is_past = has_vid && nbm_label_version(key.workflow_id, key.vid) == 0 &&
+		nbm_label_first(key.workflow_id) > 0;
+	if (write->is_present &&
+		nbm_mapping_row_find(&key, content, &notebook_version) &&
+		(notebook_version == 0 || is_past))
+		return;
+	nbm_check_notebook_of(write->attachment.schema, key.notebook_id,
+						  key.workflow_id);
+	claim(write, &nbm_notebook, key.notebook_id, false);
+	claim(write, &nbm_workflow, key.workflow_id, false);
+	if (nbm_take_mapping(key.notebook_id, key.workflow_id,
+						 has_vid ? &key.vid : NULL, content, &notebook_version,
 						 &nlinks, &problems) != 0)
 		write->has_new = true;
-	write->document = workflow_id;
-	/* of a past that is not there yet: texera_backfill() will see */
-	if (has_vid && nbm_label_version(workflow_id, vid) == 0 &&
-		nbm_label_first(workflow_id) > 0)
+	write->document = key.workflow_id;
+	nbm_mapping_row_note(&key, content, is_past ? notebook_version : 0);
+	if (is_past)
 		return;
 	foreach(cell, problems)
 		nbm_problem_add(nbm_table_name(write->attachment.target),
 						write_key(write), ERRCODE_INVALID_PARAMETER_VALUE,
-						lfirst(cell));
+						lfirst(cell), write->is_present);
+}
+
+/* A row of Texera's mappings was written, or deleted. */
+static void
+write_mapping(NbmWrite *write)
+{
+	NbmMappingKey key;
+
+	if (write->new.tuple != NULL && write->old.tuple != NULL &&
+		nbm_row_same(&write->old, &write->new,
+					 write->attachment.content_column))
+		return;
+	if (write->old.tuple != NULL)
+	{
+		(void) mapping_key(write, &write->old, &key);
+		nbm_mapping_row_forget(&key);
+	}
+	if (write->new.tuple != NULL)
+		take_mapping(write);
 }
 
 /* Does what a write asks for.  Fits NbmWork. */
@@ -203,7 +393,7 @@ nbm_write_take(void *arg)
 			if (write->new.tuple != NULL)
 				take_document(write);
 			else
-				delete_document(write);
+				forget_document(write, key_of(write, &write->old));
 			break;
 		case NBM_ROLE_VID:
 			if (write->new.tuple != NULL && write->old.tuple == NULL &&
@@ -211,11 +401,7 @@ nbm_write_take(void *arg)
 				nbm_vid_add(key_of(write, &write->new), vid);
 			break;
 		case NBM_ROLE_MAPPING:
-			if (write->new.tuple != NULL &&
-				(write->old.tuple == NULL ||
-				 !nbm_row_same(&write->old, &write->new,
-							   write->attachment.content_column)))
-				take_mapping(write);
+			write_mapping(write);
 			break;
 	}
 	nbm_owner_end(level, &before);
@@ -232,7 +418,7 @@ nbm_write_maintain(void *arg)
 
 	nbm_maintain_mappings(write->attachment.schema,
 						  is_notebook ? &write->document : NULL,
-						  is_notebook ? NULL : &write->document);
+						  is_notebook ? NULL : &write->document, false);
 	nbm_owner_end(level, &before);
 }
 
@@ -243,6 +429,7 @@ typedef struct Report
 	const char *table;
 	const char *key;
 	const NbmCaught *caught;
+	bool		once;			/* unless it is there already */
 } Report;
 
 /* Writes a problem down.  Fits NbmWork. */
@@ -254,16 +441,16 @@ write_report(void *arg)
 	int			level = begin(report->owner, &before);
 
 	nbm_problem_add(report->table, report->key, report->caught->sqlstate,
-					report->caught->message);
+					report->caught->message, report->once);
 	nbm_owner_end(level, &before);
 }
 
 /* Writes a problem down; where even that fails, it is a warning. */
 static void
-report_problem(Oid owner, const char *table, const char *key,
+report_problem(const NbmWrite *write, const char *table, const char *key,
 			   const NbmCaught *caught)
 {
-	Report		report = {owner, table, key, caught};
+	Report		report = {write->owner, table, key, caught, write->is_present};
 	NbmCaught	again;
 
 	if (!nbm_guarded(write_report, &report, &again))
@@ -291,6 +478,25 @@ find_words(void *arg)
 	key->words = MemoryContextStrdup(key->context, write_key(key->write));
 }
 
+/* Notes that a workflow is not in the store as it is now.  Fits NbmWork. */
+static void
+begin_gap(void *arg)
+{
+	const NbmWrite *write = arg;
+	NbmIdentity before;
+	int			level = begin(write->owner, &before);
+	int64		key = key_of(write, &write->new);
+	NbmCurrentVid current;
+
+	if (write->is_present && write->vid > 0)
+		nbm_vid_present(key, write->vid);
+	nbm_vid_current(key, !write->is_present, &current);
+	nbm_gap_begin(key, &current);
+	if (current.unused != 0)
+		nbm_vid_use(key, current.unused);
+	nbm_owner_end(level, &before);
+}
+
 /* Writes down why a write could not be followed. */
 void
 nbm_write_failed(const NbmWrite *write, Oid table, const NbmCaught *caught)
@@ -299,7 +505,7 @@ nbm_write_failed(const NbmWrite *write, Oid table, const NbmCaught *caught)
 	NbmCaught	ignored;
 
 	(void) nbm_guarded(find_words, &key, &ignored);
-	report_problem(write->owner, nbm_table_name(table), key.words, caught);
+	report_problem(write, nbm_table_name(table), key.words, caught);
 }
 
 /* Does work for a write; false, and a problem written down, where it fails. */
@@ -311,5 +517,9 @@ nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 	if (nbm_guarded(work, write, &caught))
 		return true;
 	nbm_write_failed(write, table, &caught);
+	if (work == nbm_write_take && write->new.tuple != NULL &&
+		write->missed == NULL &&
+		write->attachment.role == NBM_ROLE_WORKFLOW)
+		(void) nbm_write_guarded(begin_gap, write, table);
 	return false;
 }

@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "attached_row.h"
 #include "guard.h"
 #include "maintain.h"
 #include "mapping_shape.h"
@@ -62,35 +63,126 @@ nbm_table_name(Oid table)
 									  name);
 }
 
-/* Writes what holds now to the rows of one pair. */
+/* The table of a schema that has a role; NULL: there is none. */
+static NbmAttachment *
+find_table(const char *schema, NbmRole role)
+{
+	ListCell   *cell;
+
+	foreach(cell, nbm_attachments(schema))
+		if (((NbmAttachment *) lfirst(cell))->role == role)
+		return lfirst(cell);
+	return NULL;
+}
+
+/*
+ * Raises 22023 where a notebook is another workflow's in the application's
+ * table.  Of one that is not there it says nothing.
+ */
+void
+nbm_check_notebook_of(const char *schema, int64 notebook_id,
+					  int64 workflow_id)
+{
+	NbmAttachment *notebooks = find_table(schema, NBM_ROLE_NOTEBOOK);
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {
+		Int64GetDatum(notebook_id), Int64GetDatum(workflow_id)
+	};
+	NbmIdentity before;
+
+	if (notebooks == NULL)
+		return;
+	nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
+	nbm_become_owner(nbm_table_owner(notebooks->target), &before);
+	if (SPI_execute_with_args(psprintf("SELECT FROM %s WHERE %s = $1 AND wid <> $2",
+									   nbm_table_name(notebooks->target),
+									   quote_identifier(notebooks->key_column)),
+							  2, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the application's notebooks");
+	nbm_be_again(&before);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("notebook " INT64_FORMAT " is not of workflow " INT64_FORMAT,
+						notebook_id, workflow_id)));
+}
+
+/* Notes what the rows of the last result hold, so that nobody stated it. */
 static void
-write_rows(const NbmAttachment *mappings, int64 notebook_id,
-		   int64 workflow_id, Jsonb *shape)
+note_rows(const NbmMappedPair *pair, Jsonb *shape)
+{
+	SPITupleTable *table = SPI_tuptable;
+	uint64		rows = SPI_processed;
+	NbmMappingKey key = {pair->workflow_id, 0, pair->notebook_id};
+
+	for (uint64 i = 0; i < rows; i++)
+	{
+		NbmRow		row = {table->vals[i], table->tupdesc};
+
+		if (!nbm_row_has(&row, "vid") || nbm_row_int(&row, "vid", &key.vid))
+			nbm_mapping_row_note(&key, shape, 0);
+	}
+	SPI_freetuptable(table);
+}
+
+/* The column of a mapping table that names the row of versions; NULL: none. */
+static const char *
+vid_column(const NbmAttachment *mappings)
+{
+	static const char *const columns[] = {"vid", "version"};
+
+	for (int i = 0; i < lengthof(columns); i++)
+		if (get_attnum(mappings->target, columns[i]) > 0)
+			return columns[i];
+	return NULL;
+}
+
+/*
+ * Writes what holds now to the rows of one pair.  Waits for who holds one of
+ * them, or raises 55P03.
+ */
+static void
+write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
+		   Jsonb *shape, bool wait)
 {
 	bool		has_nid = get_attnum(mappings->target, "nid") > 0;
 	const char *column = quote_identifier(mappings->content_column);
+	const char *vid = vid_column(mappings);
 	Oid			types[3] = {JSONBOID, INT8OID, INT8OID};
 	Datum		values[3] = {
-		JsonbPGetDatum(shape), Int64GetDatum(workflow_id),
-		Int64GetDatum(notebook_id)
+		JsonbPGetDatum(shape), Int64GetDatum(pair->workflow_id),
+		Int64GetDatum(pair->notebook_id)
 	};
 	NbmIdentity before;
+	char	   *where;
 	char	   *query;
 
-	query = psprintf("UPDATE %s SET %s = $1::text::%s WHERE %s = $2%s"
-					 " AND %s::jsonb IS DISTINCT FROM $1",
+	/* where rows name no notebook, it has the workflow's id */
+	if (!has_nid && pair->notebook_id != pair->workflow_id)
+		return;
+	nbm_check_readable(mappings->target, mappings->key_column, vid);
+	/* by its text: a row may hold what is no JSON */
+	where = psprintf("WHERE %s = $2%s AND %s::text IS DISTINCT FROM $1::text",
+					 quote_identifier(mappings->key_column),
+					 has_nid ? " AND nid = $3" : "", column);
+	query = psprintf("UPDATE %s SET %s = $1::text::%s %s%s",
 					 nbm_table_name(mappings->target), column,
 					 format_type_be(get_atttype(mappings->target,
 												get_attnum(mappings->target,
 														   mappings->content_column))),
-					 quote_identifier(mappings->key_column),
-					 has_nid ? " AND nid = $3" : "", column);
+					 where, vid == NULL ? " RETURNING true AS written" :
+					 psprintf(" RETURNING %s AS vid", vid));
 	maintaining = true;
 	PG_TRY();
 	{
 		nbm_become_owner(nbm_table_owner(mappings->target), &before);
-		if (SPI_execute_with_args(query, has_nid ? 3 : 2, types, values, NULL,
-								  false, 0) != SPI_OK_UPDATE)
+		if (SPI_execute_with_args(psprintf("SELECT FROM %s %s FOR NO KEY UPDATE%s",
+										   nbm_table_name(mappings->target), where,
+										   wait ? "" : " NOWAIT"),
+								  has_nid ? 3 : 2, types, values, NULL,
+								  false, 0) != SPI_OK_SELECT ||
+			SPI_execute_with_args(query, has_nid ? 3 : 2, types, values, NULL,
+								  false, 0) != SPI_OK_UPDATE_RETURNING)
 			elog(ERROR, "could not write the application's mapping");
 		nbm_be_again(&before);
 	}
@@ -99,30 +191,23 @@ write_rows(const NbmAttachment *mappings, int64 notebook_id,
 		maintaining = false;
 	}
 	PG_END_TRY();
+	note_rows(pair, shape);
 }
 
 /*
  * Brings the application's mapping rows of a notebook, or of a workflow, up
- * to date.  Between nbm_store_begin() and nbm_store_end(), with rights to the
- * store.
+ * to date; waits for who holds one, or raises 55P03.  Between
+ * nbm_store_begin() and nbm_store_end(), with rights to the store.
  */
 void
 nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
-					  const int64 *workflow_id)
+					  const int64 *workflow_id, bool wait)
 {
-	NbmAttachment *mappings = NULL;
+	NbmAttachment *mappings = find_table(schema, NBM_ROLE_MAPPING);
 	NbmMappedPair *pairs;
-	ListCell   *cell;
 	int			count;
 
-	foreach(cell, nbm_attachments(schema))
-	{
-		NbmAttachment *attachment = lfirst(cell);
-
-		if (attachment->role == NBM_ROLE_MAPPING && attachment->maintain)
-			mappings = attachment;
-	}
-	if (mappings == NULL)
+	if (mappings == NULL || !mappings->maintain)
 		return;
 	pairs = nbm_store_mapped_pairs(notebook_id, workflow_id, &count);
 	for (int i = 0; i < count; i++)
@@ -132,7 +217,7 @@ nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
 		nbm_mapping_answer(&answer, pairs[i].notebook_id, NULL,
 						   pairs[i].workflow_id, NULL);
 		if (answer.has_mapping)
-			write_rows(mappings, pairs[i].notebook_id, pairs[i].workflow_id,
-					   nbm_mapping_shape(&answer, CurrentMemoryContext));
+			write_rows(mappings, &pairs[i],
+					   nbm_mapping_shape(&answer, CurrentMemoryContext), wait);
 	}
 }

@@ -23,7 +23,9 @@ extern NbmTaken nbm_take_document(const NbmStore *store, const char *name,
 extern void nbm_take_name(const NbmStore *store, const char *name);
 extern int64 nbm_take_mapping(int64 notebook_id, int64 workflow_id,
 							  const int64 *vid, Jsonb *mapping,
-							  int *nlinks, List **problems);
-extern int64 nbm_take_notebook_of(int64 workflow_id);
+							  int32 *notebook_version, int *nlinks,
+							  List **problems);
+extern bool nbm_take_is_mapped(int64 notebook_id, int64 workflow_id);
+extern void nbm_check_operators(Jsonb *workflow);
 
 #endif							/* NBM_TAKE_H */

@@ -16,5 +16,10 @@ extern bool nbm_texera_may(List *attachments, const NbmKind *kind, int64 id,
 						   bool write);
 extern void nbm_texera_require(List *attachments, int64 workflow_id,
 							   bool write);
+extern int64 nbm_texera_notebook(List *attachments, int64 workflow_id);
+extern bool nbm_texera_sees_mapping(List *attachments, int64 workflow_id,
+									int64 notebook_id);
+extern void nbm_texera_require_mapping(List *attachments, int64 workflow_id,
+									   int64 notebook_id);
 
 #endif							/* NBM_TEXERA_ACCESS_H */

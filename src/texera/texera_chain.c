@@ -14,6 +14,9 @@
  * first row, and no {}; that is how the two designs are told apart, since a
  * save without a change makes a row [] as well.
  *
+ * The newest saves may have changed nothing: the state after them was made by
+ * the one before, and no save among them has a state of its own.
+ *
  * The states come newest first and are wanted oldest first, so they go
  * through a tuplestore, which keeps in memory what fits into work_mem.
  */
@@ -30,6 +33,7 @@
 
 #include "json_patch.h"
 #include "jsonb_bytes.h"
+#include "take.h"
 #include "texera_chain.h"
 
 /* Reads a row's patch, and its time into the chain. */
@@ -63,27 +67,17 @@ read_row(NbmChain *chain, int index)
 	return patch;
 }
 
-/* qsort comparator of texts. */
-static int
-text_cmp(const void *a, const void *b)
-{
-	return nbm_key_cmp(*(const NbmText *) a, *(const NbmText *) b);
-}
-
 /* Raises 22023 where a state is no workflow, or has an operator twice. */
 static void
 check_state(Jsonb *state)
 {
 	JsonbContainer *operators;
-	NbmText    *ids;
-	int			count = 0;
 
 	if (!JB_ROOT_IS_OBJECT(state) ||
 		!nbm_get_container(&state->root, "operators", true, &operators))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the state before the row is no workflow")));
-	ids = palloc_array(NbmText, Max(JsonContainerSize(operators), 1));
 	for (int i = 0; i < JsonContainerSize(operators); i++)
 	{
 		JsonbValue	op;
@@ -94,16 +88,8 @@ check_state(Jsonb *state)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("operator %d of the state before the row is no object",
 							i)));
-		if (nbm_get_string(op.val.binary.data, "operatorID", &ids[count]))
-			count++;
 	}
-	qsort(ids, count, sizeof(NbmText), text_cmp);
-	for (int i = 1; i < count; i++)
-		if (nbm_text_eq(ids[i - 1], ids[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("operator \"%.*s\" stands twice in the state before the row",
-							ids[i].len, ids[i].str)));
+	nbm_check_operators(state);
 }
 
 /* Is a patch without operations? */
@@ -112,6 +98,13 @@ is_empty_patch(Jsonb *patch)
 {
 	return JB_ROOT_IS_ARRAY(patch) && !JB_ROOT_IS_SCALAR(patch) &&
 		JsonContainerSize(&patch->root) == 0;
+}
+
+/* Are two states the same, byte for byte? */
+static bool
+is_same(const Jsonb *a, const Jsonb *b)
+{
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
 }
 
 /* Replays one row; false where the chain ends with it, as it should. */
@@ -138,6 +131,8 @@ replay_row(NbmChain *chain, NbmPatching *patching, int index)
 		return false;
 	}
 	check_state(state);
+	if (chain->unchanged == index && is_same(chain->base, state))
+		chain->unchanged++;
 	value = JsonbPGetDatum(state);
 	tuplestore_putvalues(chain->states, chain->desc, &value, &is_null);
 	chain->count++;
@@ -155,7 +150,7 @@ replay(void *arg)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(scratch);
 
-	for (int i = 0; i < chain->nvids; i++)
+	for (int i = 0; i < chain->nvids - chain->is_part; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		chain->rows = i + 1;
@@ -198,7 +193,7 @@ nbm_chain_walk(NbmChain *chain)
 static bool
 is_older(const NbmChain *chain)
 {
-	return chain->marker >= 0 && !chain->starts_empty;
+	return chain->marker >= 0 && !chain->starts_empty && !chain->is_part;
 }
 
 /* What is known of state T(j), but for the state. */
@@ -226,7 +221,26 @@ describe(const NbmChain *chain, int j)
 	return past;
 }
 
-/* Calls visit for each sound state, oldest first. */
+/*
+ * The save that made the state after the chain, where those that followed
+ * changed nothing; false where it was the newest.
+ */
+bool
+nbm_chain_base(const NbmChain *chain, NbmPast *past)
+{
+	for (int j = chain->unchanged; j > 0; j--)
+	{
+		*past = describe(chain, j);
+		if (past->vid != 0 && !past->is_repeated)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Calls visit for each sound state, oldest first, but for those that were the
+ * state after the chain already.
+ */
 void
 nbm_chain_each(const NbmChain *chain,
 			   void (*visit) (const NbmPast *past, void *arg), void *arg)
@@ -240,7 +254,7 @@ nbm_chain_each(const NbmChain *chain,
 	tuplestore_rescan(chain->states);
 	while (tuplestore_advance(chain->states, true))
 		CHECK_FOR_INTERRUPTS();
-	for (int j = chain->count; j > 0; j--)
+	for (int j = chain->count; j > chain->unchanged; j--)
 	{
 		MemoryContext outer = MemoryContextSwitchTo(scratch);
 		NbmPast		past = describe(chain, j);

@@ -19,6 +19,8 @@ typedef struct NbmChain
 	SPIPlanPtr	read_row;		/* of a vid: its patch, its time or NULL */
 	const int64 *vids;			/* newest first */
 	int			nvids;
+	bool		is_part;		/* the oldest row's patch leads out of what is
+								 * looked for, and is not read */
 	Jsonb	   *base;			/* the state after the newest */
 
 	/* found */
@@ -27,6 +29,7 @@ typedef struct NbmChain
 	struct TupleDescData *desc;
 	int			count;			/* states that are sound */
 	int			rows;			/* rows that were read */
+	int			unchanged;		/* newest rows whose saves changed nothing */
 	int			marker;			/* newest row that is []; -1: none */
 	bool		starts_empty;	/* the state before the first row is {} */
 	bool		is_damaged;		/* at the row after the last sound state */
@@ -44,6 +47,7 @@ typedef struct NbmPast
 } NbmPast;
 
 extern void nbm_chain_walk(NbmChain *chain);
+extern bool nbm_chain_base(const NbmChain *chain, NbmPast *past);
 extern void nbm_chain_each(const NbmChain *chain,
 						   void (*visit) (const NbmPast *past, void *arg),
 						   void *arg);

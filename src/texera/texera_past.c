@@ -1,6 +1,7 @@
 /*
  * texera_past.c
- *		Putting a workflow's past before its versions.
+ *		Putting a workflow's past before its versions, and what was passed over
+ *		between them.
  *
  * The chain is replayed from the first version that the store has, whose
  * label says which row wrote it: what was saved or rewritten since has its
@@ -32,11 +33,13 @@ typedef struct Filling
 	MemoryContext context;		/* of the workflow */
 	NbmChain	chain;
 	int64		newest;			/* vid of the first version; -1: it has none */
+	int32		after;			/* version that the states are put behind; 0:
+								 * none */
+	NbmVidGap	gap;			/* what they are of, if after is not 0 */
+	bool		is_back;		/* after the gap the version was as before */
 	NbmPrepend	prepend;
 	PastLabel  *labels;
 	int			nlabels;
-	bool		is_waiting;		/* is there an oldest state that waits? */
-	NbmPast		waiting;
 } Filling;
 
 /* Reads the first version and its label.  Fits NbmWork. */
@@ -59,29 +62,23 @@ read_base(void *arg)
 	nbm_owner_end(level, &before);
 }
 
-/* Is a state equal to the first version? */
-static bool
-is_base(const Filling *filling, const NbmPast *state)
-{
-	const Jsonb *base = filling->chain.base;
-
-	return VARSIZE(base) == VARSIZE(state->state) &&
-		memcmp(base, state->state, VARSIZE(base)) == 0;
-}
-
-/* Makes a version of one state. */
+/* Makes a version of one state.  Fits nbm_chain_each(). */
 static void
-make_version(Filling *filling, const NbmPast *state)
+add_state(const NbmPast *state, void *arg)
 {
+	Filling    *filling = arg;
 	PastLabel  *label = &filling->labels[filling->nlabels];
 	int32		version;
 
+	if (state->is_repeated)
+		return;
 	if (filling->prepend.kept == NIL)
 	{
 		NbmStore	store = {&nbm_workflow, filling->past->workflow_id, false};
 		MemoryContext outer = MemoryContextSwitchTo(filling->context);
 
 		nbm_prepend_begin(&filling->prepend, &store);
+		nbm_prepend_keep(&filling->prepend, filling->after);
 		MemoryContextSwitchTo(outer);
 	}
 	version = nbm_prepend_state(&filling->prepend, state->state,
@@ -95,36 +92,38 @@ make_version(Filling *filling, const NbmPast *state)
 	filling->nlabels++;
 }
 
-/*
- * Takes one state in.  Fits nbm_chain_each().  An oldest state that is equal to
- * the first version is a past only if another one follows, and waits for that.
- */
+/* Makes versions of all states, and labels them.  The head is locked. */
 static void
-add_state(const NbmPast *state, void *arg)
+add_states(Filling *filling)
 {
-	Filling    *filling = arg;
+	NbmTexeraPast *past = filling->past;
+	int64		id = past->workflow_id;
+	NbmPast		base = {NULL, filling->chain.vids[0], 0, true, false};
+	bool		is_earlier = nbm_chain_base(&filling->chain, &base);
+	int32		by = 0;
 
-	if (state->is_repeated)
-		return;
-	if (filling->prepend.kept == NIL && !filling->is_waiting &&
-		is_base(filling, state))
+	filling->labels = palloc_array(PastLabel, filling->chain.count + 1);
+	nbm_chain_each(&filling->chain, add_state, filling);
+	if (filling->is_back)
 	{
-		filling->waiting = *state;
-		filling->waiting.state = MemoryContextAlloc(filling->context,
-													VARSIZE(state->state));
-		memcpy(filling->waiting.state, state->state, VARSIZE(state->state));
-		filling->is_waiting = true;
-		return;
+		base.state = filling->chain.base;
+		base.at = filling->chain.times[0];
+		add_state(&base, filling);
 	}
-	if (filling->is_waiting)
+	else if (is_earlier)
+		nbm_label_replace(id, filling->after + 1, base.vid, base.is_exact);
+	if (filling->prepend.kept != NIL)
 	{
-		filling->is_waiting = false;
-		make_version(filling, &filling->waiting);
+		by = nbm_prepend_finish(&filling->prepend);
+		nbm_label_shift(id, filling->after, by);
 	}
-	make_version(filling, state);
+	for (int i = 0; i < filling->nlabels; i++)
+		nbm_label_add(id, filling->labels[i].version, filling->labels[i].vid,
+					  filling->labels[i].is_exact);
+	past->versions += by;
 }
 
-/* Puts the states before the versions, and labels them.  Fits NbmWork. */
+/* Puts the states before the versions.  Fits NbmWork. */
 static void
 fill(void *arg)
 {
@@ -138,21 +137,36 @@ fill(void *arg)
 	past->versions = 0;
 	if (filling->chain.count > 0 && nbm_store_try_lock(&store, &head) &&
 		nbm_label_first(store.id) == filling->newest)
-	{
-		filling->labels = palloc_array(PastLabel, filling->chain.count);
-		nbm_chain_each(&filling->chain, add_state, filling);
-		if (filling->prepend.kept != NIL)
-		{
-			past->versions = nbm_prepend_finish(&filling->prepend);
-			nbm_label_shift(store.id, past->versions);
-		}
-		for (int i = 0; i < filling->nlabels; i++)
-			nbm_label_add(store.id, filling->labels[i].version,
-						  filling->labels[i].vid, filling->labels[i].is_exact);
-	}
+		add_states(filling);
+	if (filling->newest >= 0)
+		nbm_gap_forget(store.id, filling->newest);
 	nbm_progress_add(store.id, past->rows, past->versions,
 					 filling->newest < 0 ? "not in the store, or without rows" :
 					 nbm_chain_note(&filling->chain));
+	nbm_owner_end(level, &before);
+}
+
+/* Puts the states of a gap between the versions.  Fits NbmWork. */
+static void
+fill_gap(void *arg)
+{
+	Filling    *filling = arg;
+	NbmChain   *chain = &filling->chain;
+	NbmStore	store = {&nbm_workflow, filling->past->workflow_id, false};
+	NbmHead		head;
+	NbmIdentity before;
+	int			level = nbm_owner_begin(filling->past->owner, &before);
+
+	if (nbm_store_try_lock(&store, &head) &&
+		nbm_label_exact(store.id, filling->gap.upto) ==
+		(filling->is_back ? 0 : filling->after + 1))
+	{
+		if (chain->count > 0)
+			add_states(filling);
+		nbm_gap_fill(store.id, &filling->gap,
+					 chain->is_damaged ? chain->vids[chain->count] :
+					 filling->gap.from);
+	}
 	nbm_owner_end(level, &before);
 }
 
@@ -167,7 +181,7 @@ add_problem(const Filling *filling, int64 vid, int sqlstate,
 	nbm_problem_add(filling->past->table,
 					psprintf("wid " INT64_FORMAT " vid " INT64_FORMAT,
 							 filling->past->workflow_id, vid),
-					sqlstate, message);
+					sqlstate, message, true);
 	nbm_owner_end(level, &before);
 }
 
@@ -214,15 +228,16 @@ nbm_texera_take_past(NbmTexeraPast *past)
 		add_problem(filling, 0, caught.sqlstate, caught.message);
 		return;
 	}
-	/* rows newer than the first version have their versions */
-	while (past->nvids > 0 && past->vids[0] > filling->newest)
-	{
-		past->vids++;
-		past->nvids--;
-	}
 	filling->chain.read_row = past->read_row;
 	filling->chain.vids = past->vids;
 	filling->chain.nvids = filling->newest < 0 ? 0 : past->nvids;
+	/* rows newer than the first version have their versions */
+	while (filling->chain.nvids > 0 &&
+		   filling->chain.vids[0] > filling->newest)
+	{
+		filling->chain.vids++;
+		filling->chain.nvids--;
+	}
 	if (filling->chain.nvids > 0)
 		nbm_chain_walk(&filling->chain);
 	past->rows = filling->chain.rows;
@@ -234,4 +249,99 @@ nbm_texera_take_past(NbmTexeraPast *past)
 	check_intervention(&caught);
 	past->versions = 0;
 	add_problem(filling, filling->newest, caught.sqlstate, caught.message);
+}
+
+/* Finds the rows of a gap, and the one that it ends with; false: too few. */
+static bool
+find_rows(Filling *filling, const NbmTexeraPast *past)
+{
+	int			first = 0;
+	int			last;
+
+	while (first < past->nvids && past->vids[first] > filling->gap.upto)
+		first++;
+	last = first;
+	while (last < past->nvids && past->vids[last] >= filling->gap.from)
+		last++;
+	filling->chain.vids = past->vids + first;
+	filling->chain.nvids = last - first;
+	return filling->chain.nvids > 1 && past->vids[first] == filling->gap.upto;
+}
+
+/* Reads the version that a gap ends with.  Fits NbmWork. */
+static void
+read_end(void *arg)
+{
+	Filling    *filling = arg;
+	NbmStore	store = {&nbm_workflow, filling->past->workflow_id, false};
+	NbmVersion	version;
+	NbmIdentity before;
+	int			level = nbm_owner_begin(filling->past->owner, &before);
+	int32		end = nbm_label_exact(store.id, filling->gap.upto);
+
+	filling->is_back = end == 0;
+	if (end == 0)
+		end = nbm_label_version(store.id, filling->gap.upto);
+	filling->after = filling->is_back ? end : end - 1;
+	if (end > 0)
+	{
+		nbm_store_version(&store, end, &version);
+		filling->chain.base = nbm_read_document(&store, &version,
+												filling->context);
+	}
+	nbm_owner_end(level, &before);
+}
+
+/* Takes in what was saved in one gap. */
+static void
+take_gap(NbmTexeraPast *past, const NbmVidGap *gap)
+{
+	Filling    *filling = palloc0_object(Filling);
+	NbmCaught	caught;
+
+	filling->past = past;
+	filling->context = CurrentMemoryContext;
+	filling->gap = *gap;
+	filling->chain.read_row = past->read_row;
+	filling->chain.is_part = true;
+	if (!find_rows(filling, past))
+		return;
+	if (nbm_guarded(read_end, filling, &caught))
+	{
+		if (filling->after == 0)
+			return;				/* it is the past */
+		nbm_chain_walk(&filling->chain);
+		past->rows += filling->chain.rows;
+		if (filling->chain.is_damaged)
+			report_chain(filling);
+		if (nbm_guarded(fill_gap, filling, &caught))
+		{
+			nbm_chain_close(&filling->chain);
+			return;
+		}
+		nbm_chain_close(&filling->chain);
+	}
+	check_intervention(&caught);
+	add_problem(filling, gap->from, caught.sqlstate, caught.message);
+}
+
+/*
+ * Takes in what was saved of a workflow while its saves were passed over, or
+ * Texera was not attached.  The caller has connected to SPI, and an active
+ * snapshot.
+ */
+void
+nbm_texera_take_gaps(NbmTexeraPast *past)
+{
+	MemoryContext context = CurrentMemoryContext;
+	NbmIdentity before;
+	int			level = nbm_owner_begin(past->owner, &before);
+	NbmVidGap  *gaps;
+	int			count;
+
+	MemoryContextSwitchTo(context);
+	gaps = nbm_gaps(past->workflow_id, &count);
+	nbm_owner_end(level, &before);
+	for (int i = 0; i < count; i++)
+		take_gap(past, &gaps[i]);
 }

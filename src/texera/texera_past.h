@@ -23,5 +23,6 @@ typedef struct NbmTexeraPast
 } NbmTexeraPast;
 
 extern void nbm_texera_take_past(NbmTexeraPast *past);
+extern void nbm_texera_take_gaps(NbmTexeraPast *past);
 
 #endif							/* NBM_TEXERA_PAST_H */

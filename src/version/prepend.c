@@ -130,7 +130,7 @@ begin_version(const NbmPrepend *prepend, NbmCommit *commit, TimestampTz at)
 	commit->next_key = prepend->now.next_key;
 	commit->has_parent = true;
 	commit->keeps_head = true;
-	if (prepend->made == 0)
+	if (prepend->made == 0 && prepend->put_back == 0)
 	{
 		commit->at = Min(at, prepend->head.updated_at);
 		commit->is_first = true;
@@ -149,25 +149,6 @@ end_version(NbmPrepend *prepend, const NbmCommit *commit, int32 version)
 	prepend->now.version = version;
 	prepend->now.next_key = commit->next_key;
 	prepend->now.updated_at = commit->at;
-}
-
-/*
- * Makes the next version of the past, and returns its number; where the state
- * is equal to the one before, that one's.  at: when it was saved, if known to
- * be later than the state before.
- */
-int32
-nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
-{
-	int			level = nbm_store_begin();	/* for its memory */
-	NbmCommit	commit;
-
-	CHECK_FOR_INTERRUPTS();
-	begin_version(prepend, &commit, at);
-	prepend->made = nbm_commit_document(&commit, state, NULL);
-	end_version(prepend, &commit, prepend->made);
-	nbm_store_end(level);
-	return prepend->made;
 }
 
 /* Puts one version back, on top of what is there by now. */
@@ -200,19 +181,50 @@ put_back(NbmPrepend *prepend, const KeptVersion *kept)
 }
 
 /*
- * Puts the versions back behind the past, of which there is at least one
+ * Puts the versions up to one back, before any state of the past: that belongs
+ * behind them.
+ */
+void
+nbm_prepend_keep(NbmPrepend *prepend, int32 version)
+{
+	for (; prepend->put_back < version; prepend->put_back++)
+		put_back(prepend, list_nth(prepend->kept, prepend->put_back));
+	prepend->made = version;
+}
+
+/*
+ * Makes the next version of the past, and returns its number; where the state
+ * is equal to the one before, that one's.  at: when it was saved, if known to
+ * be later than the state before.
+ */
+int32
+nbm_prepend_state(NbmPrepend *prepend, Jsonb *state, TimestampTz at)
+{
+	int			level = nbm_store_begin();	/* for its memory */
+	NbmCommit	commit;
+
+	CHECK_FOR_INTERRUPTS();
+	begin_version(prepend, &commit, at);
+	prepend->made = nbm_commit_document(&commit, state, NULL);
+	end_version(prepend, &commit, prepend->made);
+	nbm_store_end(level);
+	return prepend->made;
+}
+
+/*
+ * Puts the other versions back behind the past, of which there is at least one
  * state, and returns by how much their numbers are higher.
  */
 int32
 nbm_prepend_finish(NbmPrepend *prepend)
 {
-	ListCell   *cell;
+	int32		by = prepend->made - prepend->put_back;
 
 	Assert(prepend->made > 0);
-	foreach(cell, prepend->kept)
-		put_back(prepend, lfirst(cell));
+	for (int i = prepend->put_back; i < list_length(prepend->kept); i++)
+		put_back(prepend, list_nth(prepend->kept, i));
 	nbm_store_advance(&prepend->store, &prepend->now);
 	nbm_store_drop_removed(&prepend->store, 0);
-	nbm_store_shift_mappings(&prepend->store, prepend->made);
-	return prepend->made;
+	nbm_store_shift_mappings(&prepend->store, prepend->put_back, by);
+	return by;
 }

@@ -4,7 +4,8 @@
  *
  * nbm_prepend_begin takes the versions out, nbm_prepend_state is called with
  * each earlier state, oldest first, and nbm_prepend_finish puts the versions
- * back behind them, all in one transaction and with the head's lock held.
+ * back behind them; where the states belong between two versions,
+ * nbm_prepend_keep puts those before them back first; all in one transaction and with the head's lock held.
  * Items keep their keys, and what the past has of them gets the same ones;
  * versions move up by what nbm_prepend_finish returns, and mappings with them.
  */
@@ -24,10 +25,12 @@ typedef struct NbmPrepend
 								 * since nobody clears a row's many old states
 								 * away before the transaction ends */
 	List	   *kept;			/* of KeptVersion, oldest first */
-	int32		made;			/* versions before them */
+	int32		made;			/* versions before those still kept */
+	int32		put_back;		/* versions before the past */
 } NbmPrepend;
 
 extern void nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store);
+extern void nbm_prepend_keep(NbmPrepend *prepend, int32 version);
 extern int32 nbm_prepend_state(NbmPrepend *prepend, Jsonb *state,
 							   TimestampTz at);
 extern int32 nbm_prepend_finish(NbmPrepend *prepend);

@@ -17,7 +17,7 @@ my $path = 'SET search_path = texera_db, notebook_migrate, public;';
 
 my $node = PostgreSQL::Test::Cluster->new('texera');
 $node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "shared_buffers = 16MB\n");
+$node->append_conf('postgresql.conf', "shared_buffers = 16MB\nmax_prepared_transactions = 5\n");
 $node->start;
 $ENV{PGCLIENTENCODING} = 'UTF8';
 
@@ -34,6 +34,32 @@ sub is_sql
 	my ($db, $query, $expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	is($node->safe_psql($db, "$path\n$query"), $expected, $name);
+}
+
+# A connection that is kept, and what it answers to a statement.
+sub connection
+{
+	my ($db) = @_;
+	my %c = (in => '', out => '', timer => IPC::Run::timeout(180));
+	$c{handle} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db) ],
+		'<', \$c{in}, '>', \$c{out}, $c{timer});
+	return \%c;
+}
+
+sub ask
+{
+	my ($c, $sql) = @_;
+	$c->{out} = '';
+	$c->{in} .= "$sql;\n\\echo == done ==\n";
+	$c->{handle}->pump until $c->{out} =~ /^== done ==$/m;
+	return $c->{out} =~ s/\n?== done ==\n//r;
+}
+
+sub hang_up
+{
+	my ($c) = @_;
+	$c->{in} .= "\\q\n";
+	$c->{handle}->finish;
 }
 
 # What must hold of the real chain, however it got into the store.
@@ -66,9 +92,11 @@ CREATE TABLE public.patch AS SELECT (p ->> 'row')::int AS n, p ->> 'content' AS 
 CREATE TABLE public.stored AS SELECT \$nbm_file\$$text{'prompt-example_notebook.ipynb'}\$nbm_file\$::jsonb AS notebook, \$nbm_file\$$text{'prompt-example_stored_mapping.json'}\$nbm_file\$::jsonb AS mapping;
 SQL
 
-	# Each statement is a transaction of its own, on a connection of its own.
+	# Each statement is a transaction of its own, on one of two connections in turn.
 	database('live', "$fixture\nSELECT texera_attach(maintain_mapping => true);");
-	my $statement = sub { $node->safe_psql('live', "$path\n$_[0]") };
+	my @connections = map { connection('live') } 1 .. 2;
+	ask($_, $path) foreach @connections;
+	my $statement = sub { push @connections, shift @connections; ask($connections[0], $_[0]) };
 	$statement->("INSERT INTO workflow (name, content) SELECT 'chain', content FROM state WHERE n = 1");
 	$statement->("INSERT INTO workflow_version (wid, content) SELECT 190001, content FROM patch WHERE n = 1");
 	$statement->("INSERT INTO notebook (wid, notebook) SELECT 190001, notebook FROM stored");
@@ -89,6 +117,7 @@ SQL
 		WHERE NOT (SELECT notebook -> 'cells' FROM notebook) @> jsonb_build_array(jsonb_build_object('metadata', jsonb_build_object('uuid', k)))},
 		0, 'edited: no cell that is gone');
 	is_sql('live', q{SELECT count(*) FROM mapping}, 1, 'edited: one mapping was stated');
+	hang_up($_) foreach @connections;
 
 	# A dump carries the attachment: saving goes on in the copy.
 	my $dump = PostgreSQL::Test::Utils::tempdir . '/texera';
@@ -135,29 +164,81 @@ foreach my $case ([ 'one workflow', '\set wid 190001' ], [ 'many workflows', '\s
 	is_sql('parallel', "SELECT count(*) - $before FROM notebook_migrate.workflow_version", 320, "$name: every save is a version");
 	is_sql('parallel', 'SELECT * FROM texera_problem', '', "$name: no problem");
 	is_sql('parallel', q{SELECT w.wid FROM workflow AS w WHERE workflow_at(w.wid) IS DISTINCT FROM w.content::jsonb}, '', "$name: the heads are the application's");
-	is_sql('parallel', q{SELECT workflow_id, vid FROM texera_version WHERE exact GROUP BY 1, 2 HAVING count(*) > 1}, '', "$name: a row was written by one save");
+	is_sql('parallel', q{SELECT workflow_id, version FROM texera_version WHERE NOT exact}, '', "$name: every version is a save's");
 	is_sql('parallel', q{SELECT count(*) FROM (SELECT vid < lag(vid) OVER (PARTITION BY workflow_id ORDER BY version) AS back FROM texera_version) AS l WHERE back}, 0, "$name: labels in order");
 }
 is_sql('parallel', 'SELECT * FROM store_verify(NULL, NULL)', '', 'in parallel: sound');
 
 # Nothing stops a save: not somebody who holds the workflow, not a cancel.
 {
-	my ($in, $out, $timer) = ('', '', IPC::Run::timeout(60));
-	my $handle = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('parallel') ], '<', \$in, '>', \$out, $timer);
-	$in .= "BEGIN; SELECT 'held' FROM notebook_migrate.workflow_head WHERE workflow_id = 190001 FOR UPDATE;\n";
-	$handle->pump until $out =~ /held/;
-	my $start = time;
-	$node->safe_psql('parallel', "UPDATE texera_db.workflow SET content = content(3) WHERE wid = 190001");
-	cmp_ok(time - $start, '<', 2, 'a save does not wait');
-	$node->safe_psql('parallel', "SET statement_timeout = 30; UPDATE texera_db.workflow SET content = content(4) WHERE wid = 190001");
-	$in .= "ROLLBACK;\n\\q\n";
-	$handle->finish;
+	my ($holder, $saver) = map { connection('parallel') } 1 .. 2;
+	# how long a statement takes, in ms, by the server's clock
+	my $takes = sub {
+		my ($sql) = @_;
+		return ask($saver, "SELECT clock_timestamp() AS began \\gset\n$sql;\nSELECT round(1000 * extract(epoch FROM clock_timestamp() - :'began'))");
+	};
+	ask($saver, $path);
+	ask($holder, "BEGIN; SELECT FROM notebook_migrate.workflow_head WHERE workflow_id = 190001 FOR UPDATE");
+	my $least = 1e9;
+	foreach my $n (2 .. 4)
+	{
+		my $ms = $takes->("INSERT INTO workflow_version (wid, content) VALUES (190001, '[]'); UPDATE workflow SET content = content($n) WHERE wid = 190001");
+		$least = $ms if $ms < $least;
+	}
+	cmp_ok($least, '<', 50, "a save does not wait ($least ms)");
+	ask($holder, 'ROLLBACK; BEGIN; LOCK TABLE notebook_migrate.workflow_part');
+	ask($saver, "SET statement_timeout = 30; UPDATE texera_db.workflow SET content = content(5) WHERE wid = 190001; RESET statement_timeout");
+	ask($holder, 'ROLLBACK');
+	is_sql('parallel', q{SELECT jsonb_array_length(content::jsonb -> 'operators') FROM workflow WHERE wid = 190001}, 5, 'the saves went through');
+	is_sql('parallel', q{SELECT key, sqlstate FROM texera_problem ORDER BY "at"}, join("\n", ('wid 190001|55P03') x 3, 'wid 190001|57014'), 'and are noted');
+	my ($code, $out, $err) = $node->psql('parallel', "SELECT notebook_migrate.texera_mapping(190001, max(vid)) FROM texera_db.workflow_version WHERE wid = 190001");
+	like($err, qr/workflow 190001 has no mapping/, 'without a mapping that is what is said');
+	is_sql('parallel', q{SELECT count(DISTINCT workflow_id), count(upto_vid) FROM texera_gap}, '1|0', 'what is there now is not in the store');
+	ask($saver, 'DELETE FROM texera_problem; CALL texera_backfill()');
+	is_sql('parallel', q{SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190001}, 5, 'the backfill takes it in');
+	is_sql('parallel', q{SELECT count(*) FROM texera_gap WHERE upto_vid IS NULL}, 0, 'and knows it');
+	is_sql('parallel', q{UPDATE workflow SET content = content(5) WHERE wid = 190001; SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190001},
+		5, 'the next one is a version again');
+
+	# Nor does a delete wait; attaching again finds it.
+	ask($holder, "BEGIN; SELECT FROM notebook_migrate.workflow_head WHERE workflow_id = 190002 FOR KEY SHARE");
+	cmp_ok($takes->('DELETE FROM workflow WHERE wid = 190002'), '<', 50, 'a delete does not wait');
+	ask($holder, 'ROLLBACK');
+	is_sql('parallel', q{SELECT count(*) FROM workflow_head WHERE workflow_id = 190002}, 1, 'the document is left');
+	is_sql('parallel', q{SELECT key, sqlstate FROM texera_problem}, 'wid 190002|55P03', 'which is noted');
+	ask($saver, 'SELECT texera_attach()');
+	is_sql('parallel', q{SELECT count(*) FROM workflow_head WHERE workflow_id = 190002}, 0, 'and gone when it is attached again');
+
+	# A mapping row that somebody holds is not waited for either.
+	ask($saver, q{INSERT INTO notebook (wid, notebook) VALUES (190003, '{"cells": [{"cell_type": "code", "source": "a", "metadata": {"uuid": "c"}}]}')});
+	ask($saver, q{INSERT INTO workflow_notebook_mapping SELECT wid, (SELECT max(vid) FROM workflow_version WHERE wid = 190003), nid, '{"operator_to_cell": {"F-operator-2": ["c"]}}' FROM notebook});
+	ask($saver, 'SELECT texera_attach(maintain_mapping => true); DELETE FROM texera_problem');
+	ask($holder, 'BEGIN; SELECT FROM texera_db.workflow_notebook_mapping FOR UPDATE');
+	cmp_ok($takes->('UPDATE workflow SET content = content(1) WHERE wid = 190003'), '<', 50, 'nor does a save for its mapping row');
+	ask($holder, 'ROLLBACK');
+	is_sql('parallel', q{SELECT key, sqlstate FROM texera_problem}, 'wid 190003|55P03', 'which is noted');
+	is_sql('parallel', q{SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190003}, 1, 'and the version is there');
+	ask($saver, 'UPDATE workflow SET content = content(1) WHERE wid = 190003');
+	is_sql('parallel', q{SELECT mapping FROM workflow_notebook_mapping}, '{"cell_to_operator": {}, "operator_to_cell": {}}', 'the next save brings the mapping up to date');
+
+	# A save may be prepared, and committed by another session.
+	ask($saver, "DELETE FROM texera_problem; BEGIN; INSERT INTO workflow_version (wid, content) VALUES (190003, '[]'); UPDATE workflow SET content = content(2) WHERE wid = 190003; PREPARE TRANSACTION 'a save'");
+	is_sql('parallel', q{SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190003}, 1, 'prepared: not there yet');
+	ask($holder, "COMMIT PREPARED 'a save'");
+	is_sql('parallel', q{SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190003}, 2, 'committed: there');
+	is_sql('parallel', q{SELECT exact FROM texera_version WHERE workflow_id = 190003 ORDER BY version DESC LIMIT 1}, 't', 'with its label');
+	ask($saver, "BEGIN; UPDATE workflow SET content = 'x' WHERE wid = 190003; PREPARE TRANSACTION 'a bad one'");
+	ask($holder, "ROLLBACK PREPARED 'a bad one'");
+	is_sql('parallel', q{SELECT (SELECT count(*) FROM texera_problem) + (SELECT count(*) FROM texera_gap WHERE workflow_id = 190003)}, 0, 'rolled back: nothing happened');
+
+	# One whose snapshot is old is no less: what it cannot see is a problem, and the commit goes through.
+	ask($saver, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM workflow');
+	ask($holder, q{UPDATE notebook_migrate.workflow SET name = 'renamed here' WHERE workflow_id = 190003});
+	ask($saver, "INSERT INTO workflow_version (wid, content) VALUES (190003, '[]'); UPDATE workflow SET content = content(3) WHERE wid = 190003; COMMIT");
+	is_sql('parallel', q{SELECT key, sqlstate FROM texera_problem}, 'wid 190003|40001', 'a snapshot that is too old is a problem, the save is not');
+	is_sql('parallel', q{SELECT jsonb_array_length(content::jsonb -> 'operators') FROM workflow WHERE wid = 190003}, 3, 'it went through');
+	hang_up($_) foreach $holder, $saver;
 }
-is_sql('parallel', q{SELECT jsonb_array_length(content::jsonb -> 'operators') FROM workflow WHERE wid = 190001}, 4, 'the saves went through');
-is_sql('parallel', q{SELECT key, sqlstate FROM texera_problem ORDER BY "at"}, "wid 190001|55P03\nwid 190001|57014", 'and are noted');
-is_sql('parallel', q{UPDATE workflow SET content = content(5) WHERE wid = 190001; SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190001},
-	5, 'the next one is a version again');
 # Nor a store that is broken altogether.
 $node->safe_psql('parallel', 'ALTER TABLE notebook_migrate.workflow_version RENAME TO elsewhere');
 $node->safe_psql('parallel', "$path DELETE FROM texera_problem; UPDATE workflow SET content = content(6) WHERE wid = 190001");
