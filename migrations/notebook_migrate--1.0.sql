@@ -381,6 +381,10 @@ COMMENT ON COLUMN notebook_migrate.schema_migration.transactional IS 'false: one
 COMMENT ON COLUMN notebook_migrate.schema_migration.sha256 IS 'SHA-256 of up';
 COMMENT ON COLUMN notebook_migrate.schema_migration.registered_at IS 'When it was registered, or last replaced';
 
+CREATE INDEX schema_migration_depends_on ON notebook_migrate.schema_migration USING gin (depends_on)
+  WITH (fastupdate = off);
+COMMENT ON INDEX notebook_migrate.schema_migration_depends_on IS 'Finds what depends on a migration';
+
 CREATE TABLE notebook_migrate.schema_history (
   entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text COLLATE "C" NOT NULL,
@@ -525,7 +529,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migra
 COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
   'The history is append-only';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.schema_history
-  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only('schema');
 COMMENT ON TRIGGER append_only ON notebook_migrate.schema_history IS
   'The history is append-only';
 
@@ -1206,6 +1210,54 @@ COMMENT ON FUNCTION notebook_migrate.detach(regclass) IS
 -- ---------------------------------------------------------------------------
 -- Schema migrations: definitions, plans, runs
 -- ---------------------------------------------------------------------------
+
+CREATE FUNCTION notebook_migrate.schema_register(name text, up text, down text DEFAULT NULL, depends_on text[] DEFAULT '{}', replaces text[] DEFAULT '{}', transactional boolean DEFAULT true)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_register';
+COMMENT ON FUNCTION notebook_migrate.schema_register(text, text, text, text[], text[], boolean) IS
+  'Registers a schema migration; false: it is known already, and equal. Whoever applies it runs its scripts with his own rights';
+
+CREATE FUNCTION notebook_migrate.schema_plan(target text DEFAULT NULL, direction text DEFAULT 'up')
+RETURNS TABLE(ordinal int, name text, action text, reason text)
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10000 ROWS 100 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_plan';
+COMMENT ON FUNCTION notebook_migrate.schema_plan(text, text) IS
+  'What schema_up or schema_down would do, in which order, and why: apply, revert, skip or blocked';
+
+CREATE FUNCTION notebook_migrate.schema_status()
+RETURNS TABLE(name text, state text, applied_at timestamptz, applied_by text, duration interval, depends_on text[], note text)
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10000 ROWS 100 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_status';
+COMMENT ON FUNCTION notebook_migrate.schema_status() IS
+  'The state of each schema migration: pending, applied, baseline, failed, reverted, replaced or missing';
+
+-- They commit, and a procedure with a SET clause cannot; scripts see the caller's search path.
+CREATE PROCEDURE notebook_migrate.schema_up(target text DEFAULT NULL, max_count int DEFAULT NULL, lock_timeout interval DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'nbm_schema_up';
+COMMENT ON PROCEDURE notebook_migrate.schema_up(text, int, interval) IS
+  'Applies what is pending, each migration in a transaction of its own, with the caller''s rights';
+
+CREATE PROCEDURE notebook_migrate.schema_down(target text DEFAULT NULL, steps int DEFAULT 1, "cascade" boolean DEFAULT false)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'nbm_schema_down';
+COMMENT ON PROCEDURE notebook_migrate.schema_down(text, int, boolean) IS
+  'Undoes the last migrations, or all back to the target, each in a transaction of its own, with the caller''s rights';
+
+CREATE FUNCTION notebook_migrate.schema_up_atomic(target text DEFAULT NULL)
+RETURNS int
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000
+AS 'MODULE_PATHNAME', 'nbm_schema_up_atomic';
+COMMENT ON FUNCTION notebook_migrate.schema_up_atomic(text) IS
+  'Applies what is pending in the caller''s transaction, with the caller''s rights; returns how many that were';
+
+CREATE FUNCTION notebook_migrate.schema_baseline(name text)
+RETURNS int
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_baseline';
+COMMENT ON FUNCTION notebook_migrate.schema_baseline(text) IS
+  'Takes a migration and all that it needs as applied, without running them; returns how many were not';
 
 -- ---------------------------------------------------------------------------
 -- Schema migrations: rehearsals, verification, squashes

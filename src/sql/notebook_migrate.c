@@ -34,6 +34,7 @@
 #include "attached_row.h"
 #include "commit.h"
 #include "compat.h"
+#include "schema_runner.h"
 #include "texera_access.h"
 
 NBM_MODULE_MAGIC;
@@ -65,5 +66,10 @@ _PG_init(void)
 							"0: any row of workflow_user_access counts that the role can see.",
 							&nbm_texera_uid, 0, 0, PG_INT32_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("notebook_migrate.schema_ignore_drift",
+							 "Applies schema migrations although the text of applied ones has changed.",
+							 "It is noted in the history.",
+							 &nbm_schema_ignore_drift, false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
 }

@@ -1,0 +1,150 @@
+/*
+ * schema_definition.c
+ *		Registering migrations.
+ *
+ * What can be said of a script without running it is said here: whether it
+ * is SQL, whether it has what no migration can have, and whether the names
+ * make sense.  A name that is not registered yet may be depended on; the plan
+ * tells where it stays missing.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "schema_definition.h"
+#include "schema_script.h"
+
+/* Checks a list of names: neither NULL nor empty nor the migration's own. */
+static void
+check_names(const char *what, Datum array, const char *own)
+{
+	ArrayType  *names = DatumGetArrayTypeP(array);
+	Datum	   *items;
+	bool	   *nulls;
+	int			count;
+
+	if (ARR_NDIM(names) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a list of names", what)));
+	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls,
+					  &count);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *name = nulls[i] ? "" : TextDatumGetCString(items[i]);
+
+		if (*name == '\0')
+			ereport(ERROR,
+					(errcode(nulls[i] ? ERRCODE_NULL_VALUE_NOT_ALLOWED :
+							 ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not have a name that is %s", what,
+							nulls[i] ? "null" : "empty")));
+		if (strcmp(name, own) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("schema migration \"%s\" cannot be in its own %s",
+							own, what)));
+	}
+}
+
+/* Raises 22023 for a name that is depended on and replaced at once. */
+static void
+check_disjoint(const NbmDefinition *definition)
+{
+	Datum	   *needed;
+	Datum	   *replaced;
+	int			nneeded;
+	int			nreplaced;
+
+	deconstruct_array(DatumGetArrayTypeP(definition->depends_on), TEXTOID, -1,
+					  false, TYPALIGN_INT, &needed, NULL, &nneeded);
+	deconstruct_array(DatumGetArrayTypeP(definition->replaces), TEXTOID, -1,
+					  false, TYPALIGN_INT, &replaced, NULL, &nreplaced);
+	for (int i = 0; i < nneeded; i++)
+	{
+		for (int j = 0; j < nreplaced; j++)
+		{
+			char	   *name = TextDatumGetCString(needed[i]);
+
+			if (strcmp(name, TextDatumGetCString(replaced[j])) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("schema migration \"%s\" cannot depend on \"%s\", which it replaces",
+								definition->name, name)));
+		}
+	}
+}
+
+/* Raises 22023 with the names of a cycle that a definition would close. */
+static void
+check_cycle(const NbmDefinition *definition)
+{
+	int			length;
+	char	  **path = nbm_schema_ancestor_path(definition->name,
+												definition->depends_on, &length);
+	StringInfoData buf;
+
+	if (path == NULL)
+		return;
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "\"%s\"", definition->name);
+	for (int i = 0; i < length; i++)
+		appendStringInfo(&buf, " -> \"%s\"", path[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("schema migrations would depend on each other in a cycle: %s",
+					buf.data)));
+}
+
+/* Raises what is wrong with a definition, whatever else is registered. */
+static void
+check_definition(const NbmDefinition *definition)
+{
+	if (*definition->name == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a schema migration must have a name")));
+	check_names("depends_on", definition->depends_on, definition->name);
+	check_names("replaces", definition->replaces, definition->name);
+	check_disjoint(definition);
+	nbm_script_check(nbm_script_parse(definition->up),
+					 definition->is_transactional);
+	if (definition->down != NULL)
+		nbm_script_check(nbm_script_parse(definition->down),
+						 definition->is_transactional);
+}
+
+/*
+ * Registers a migration, or replaces its definition if it was not applied.
+ * False where it is known already, and equal.  Raises 22023, 22004 or 42601
+ * for a definition that cannot be, 55000 where another one of its name was
+ * applied.
+ */
+bool
+nbm_register(Oid owner, const NbmDefinition *definition)
+{
+	NbmKnown	known;
+	NbmIdentity before;
+	int			level;
+
+	check_definition(definition);
+	level = nbm_schema_begin(owner, true, &before);
+	do
+	{
+		known = nbm_schema_known(definition);
+		if (known == NBM_OTHER_APPLIED)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("schema migration \"%s\" was applied, and cannot be changed",
+							definition->name),
+					 errhint("Register the change as a new migration.")));
+		if (known != NBM_EQUAL)
+			check_cycle(definition);
+	} while (known != NBM_EQUAL &&
+			 !nbm_schema_define(definition, known == NBM_OTHER));
+	nbm_schema_end(level, &before);
+	return known != NBM_EQUAL;
+}

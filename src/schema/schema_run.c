@@ -1,0 +1,131 @@
+/*
+ * schema_run.c
+ *		Running a script, so that it fails as a whole and leaves no setting.
+ *
+ * A script runs in a subtransaction of its own, with the caller's rights and
+ * search path.  Whatever it sets, the role included, is given back at its
+ * end; a squash, being several scripts in one, has this at the end of each.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+
+#include "schema_run.h"
+#include "schema_script.h"
+
+/* Whether this session is running one. */
+static bool is_running = false;
+
+/* Raises 0A000 where the server's interface would not run a statement. */
+static void
+check_ran(int code)
+{
+	if (code < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("statement cannot run in a schema migration: %s",
+						SPI_result_code_string(code))));
+}
+
+/* Runs a statement; what it returns is thrown away. */
+static void
+run_statement(const char *body)
+{
+	SPIExecuteOptions options = {0};
+
+	options.dest = None_Receiver;
+	check_ran(SPI_execute_extended(body, &options));
+}
+
+/* Runs the statements of a script; *number is the one at work, or 0. */
+static void
+run_statements(const NbmScript *script, bool settle, volatile int *number)
+{
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < script->count; i++)
+	{
+		if (script->statements[i].begins_part)
+		{
+			AtEOXact_GUC(false, level);
+			level = NewGUCNestLevel();
+		}
+		*number = i + 1;
+		run_statement(nbm_script_statement(script, i + 1));
+		CHECK_FOR_INTERRUPTS();
+	}
+	*number = 0;
+	AtEOXact_GUC(false, level);
+	if (settle)
+		run_statement("SET CONSTRAINTS ALL IMMEDIATE");
+}
+
+/* Where in the script an error is; 0 where it is somewhere else. */
+static int
+error_position(const char *body, const NbmScript *script,
+			   const ErrorData *error, int number)
+{
+	if (error->internalpos <= 0 || error->internalquery == NULL)
+		return 0;
+	if (number == 0)
+		return strcmp(error->internalquery, body) == 0 ? error->internalpos : 0;
+	if (strcmp(error->internalquery, nbm_script_statement(script, number)) != 0)
+		return 0;
+	return nbm_script_position(script, number, error->internalpos);
+}
+
+/*
+ * Runs a script.  With settle, deferred constraints are checked at its end,
+ * all that the transaction has.  True where it ran; else what it did is
+ * undone, and *failure says why.  Raises 55000 where a script calls this.
+ */
+bool
+nbm_script_run(const char *body, bool settle, NbmFailure *failure)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	NbmScript  *volatile script = NULL;
+	volatile int number = 0;
+	volatile bool is_done = false;
+
+	if (is_running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a schema migration cannot run others")));
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		is_running = true;
+		script = nbm_script_parse(body);
+		nbm_script_check(script, true);
+		SPI_connect();
+		run_statements(script, settle, &number);
+		SPI_finish();
+		ReleaseCurrentSubTransaction();
+		is_done = true;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(outer);
+		failure->error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(outer);
+		failure->statement = number;
+		failure->position = error_position(body, script, failure->error, number);
+		if (failure->error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION &&
+			failure->error->hint == NULL)
+			failure->error->hint = pstrdup("Register it as a migration of its own with transactional => false.");
+	}
+	PG_END_TRY();
+	is_running = false;
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+	return is_done;
+}
