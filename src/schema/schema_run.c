@@ -17,6 +17,7 @@
 
 #include "schema_run.h"
 #include "schema_script.h"
+#include "schema_settle.h"
 
 /* Whether this session is running one. */
 static bool is_running = false;
@@ -42,6 +43,16 @@ run_statement(const char *body)
 	check_ran(SPI_execute_extended(body, &options));
 }
 
+/* Checks what a part of a script leaves to be checked. */
+static void
+settle_part(void)
+{
+	char	   *statements = nbm_settling_statements();
+
+	if (statements != NULL)
+		run_statement(statements);
+}
+
 /* Runs the statements of a script; *number is the one at work, or 0. */
 static void
 run_statements(const NbmScript *script, bool settle, volatile int *number)
@@ -53,6 +64,8 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 		if (script->statements[i].begins_part)
 		{
 			AtEOXact_GUC(false, level);
+			*number = 0;
+			settle_part();
 			level = NewGUCNestLevel();
 		}
 		*number = i + 1;
