@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "longest_run.h"
 #include "matcher.h"
 #include "miscadmin.h"
 
@@ -29,39 +30,26 @@ static int *
 find_backbone(const NbmMatcher *m, int *nbackbone)
 {
 	const NbmSide *side = &m->side[NBM_NEW];
-	int		   *last = nbm_alloc(side->nitems, sizeof(int));	/* by length - 1 */
-	int		   *before = nbm_alloc(side->nitems, sizeof(int));
-	int		   *result;
-	int			length = 0;
+	int		   *linked = nbm_alloc(side->nitems, sizeof(int));
+	int		   *partners = nbm_alloc(side->nitems, sizeof(int));
+	bool	   *is_in = nbm_alloc(side->nitems, sizeof(bool));
+	int			count = 0;
 
-	for (int new = 0; new < side->nitems; new++)
+	for (int i = 0; i < side->nitems; i++)
 	{
-		int			low = 0,
-					high = length;
-
-		if (side->partner[new] < 0)
+		if (side->partner[i] < 0)
 			continue;
-		while (low < high)
-		{
-			int			middle = (low + high) / 2;
-
-			if (side->partner[last[middle]] < side->partner[new])
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		before[new] = low > 0 ? last[low - 1] : -1;
-		last[low] = new;
-		length = Max(length, low + 1);
+		partners[count] = side->partner[i];
+		linked[count++] = i;
 	}
-	result = nbm_alloc(length, sizeof(int));
-	for (int i = length - 1, new = length > 0 ? last[length - 1] : -1; i >= 0; i--)
+	nbm_longest_run(partners, count, is_in);
+	*nbackbone = 0;
+	for (int i = 0; i < count; i++)
 	{
-		result[i] = new;
-		new = before[new];
+		if (is_in[i])
+			linked[(*nbackbone)++] = linked[i];
 	}
-	*nbackbone = length;
-	return result;
+	return linked;
 }
 
 /*

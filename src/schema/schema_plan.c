@@ -350,15 +350,30 @@ find_blocked(const Planner *planner, const NbmNeighbours *needed, int node,
 	return -1;
 }
 
-/* The names of some migrations, each in quotes. */
+/* Numbers in their order. */
+static int
+compare_numbers(const void *a, const void *b)
+{
+	int			x = *(const int *) a;
+	int			y = *(const int *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The names of some migrations, each once and in quotes.  Sorts them. */
 static char *
-names_of(const NbmSchema *schema, const int *numbers, int count)
+names_of(const NbmSchema *schema, int *numbers, int count)
 {
 	const char **names = palloc_array(const char *, count);
+	int			distinct = 0;
 
+	qsort(numbers, count, sizeof(int), compare_numbers);
 	for (int i = 0; i < count; i++)
-		names[i] = schema->all[numbers[i]].name;
-	return nbm_quoted_names(names, count);
+	{
+		if (i == 0 || numbers[i] != numbers[i - 1])
+			names[distinct++] = schema->all[numbers[i]].name;
+	}
+	return nbm_quoted_names(names, distinct);
 }
 
 /* Puts the graph into order; the steps of what is wanted by the target. */

@@ -219,7 +219,10 @@ commit_task(const Run *run, const Task *task, TimestampTz started_at,
 		fail(run, task, started_at, digest, &failure);
 }
 
-/* The text of a task, its row locked.  Raises 55000 where it is gone. */
+/*
+ * The text of a task, its row locked.  Raises 55000 where it is gone, 40001
+ * where the transaction is too old to see it.
+ */
 static char *
 read_text(const Run *run, const Task *task, uint8 *digest)
 {
@@ -231,7 +234,9 @@ read_text(const Run *run, const Task *task, uint8 *digest)
 	nbm_schema_end(level, &before);
 	if (body == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(IsolationUsesXactSnapshot() ?
+						 ERRCODE_T_R_SERIALIZATION_FAILURE :
+						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema migration \"%s\" was changed meanwhile",
 						task->name)));
 	return body;

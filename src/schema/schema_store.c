@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -146,11 +147,17 @@ static SPIPlanPtr plans[SCHEMA_QUERIES];
 int
 nbm_schema_begin(Oid owner, bool is_latest, NbmIdentity *before)
 {
+	int			level;
+
 	nbm_become_owner(owner, before);
 	CommandCounterIncrement();
 	PushActiveSnapshot(is_latest ? GetLatestSnapshot() :
 					   GetTransactionSnapshot());
-	return nbm_store_begin();
+	level = nbm_store_begin();
+	/* The index on arrays knows no other kind of scan. */
+	(void) set_config_option("enable_bitmapscan", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
 }
 
 /* Closes them, and gives the rights back. */

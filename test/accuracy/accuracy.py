@@ -39,7 +39,7 @@ DATA = os.environ.get("NBM_DATA", os.path.join(HERE, "../../../shared/data"))
 # ---------------------------------------------------------------- the matcher
 
 # The files of src that make the matcher and nothing else.
-ROOMS = ["base/entries"] + ["match/" + name for name in (
+ROOMS = ["base/entries", "text/longest_run"] + ["match/" + name for name in (
     "profile", "matcher", "candidates", "match_ids", "match_gaps", "match_neighbours", "match_links",
     "match_anywhere", "match", "descent")]
 
@@ -68,7 +68,7 @@ def build():
     target = os.path.join(tempfile.mkdtemp(prefix="nbm_accuracy"), "match.so")
     subprocess.check_call(
         [os.environ.get("CC", "gcc"), "-std=gnu99", "-O2", "-shared", "-fPIC", "-Wl,-Bsymbolic",
-         "-I" + include, *("-I" + os.path.join(HERE, "../../src", room) for room in ("base", "match")),
+         "-I" + include, *("-I" + os.path.join(HERE, "../../src", room) for room in ("base", "text", "match")),
          *(os.path.join(HERE, "../../src", name + ".c") for name in ROOMS),
          os.path.join(HERE, "pgstub.c"), "-o", target])
     lib = ctypes.CDLL(target)

@@ -49,6 +49,13 @@ mul_size(Size s1, Size s2)
 	return s1 * s2;
 }
 
+/* Zeroed memory for some items; newer servers' palloc_array() calls it. */
+void	   *
+palloc_mul(Size s1, Size s2)
+{
+	return palloc0(mul_size(s1, s2));
+}
+
 /* The library's own sort. */
 #undef qsort
 void

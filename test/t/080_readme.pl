@@ -1,5 +1,6 @@
-# What README.md and docs/surface.md show is what happens: their SQL stands,
-# with its output, in expected/tour.out, and the files that they name exist.
+# What README.md, docs/surface.md and docs/schema.md show is what happens: their
+# SQL stands, with its output, in expected/tour.out and expected/schema_tour.out,
+# and the files that they name exist.
 use strict;
 use warnings;
 use PostgreSQL::Test::Utils;
@@ -12,9 +13,9 @@ sub lines_of
 	return grep { $_ ne '' } map { s/\s+$//r } split /\n/, $_[0];
 }
 
-my $tour = join("\n", '', lines_of(slurp_file('expected/tour.out')), '');
+my $tour = join("\n", '', (map { lines_of(slurp_file("expected/$_.out")) } qw(tour schema_tour)), '');
 
-foreach my $file ('README.md', 'docs/surface.md')
+foreach my $file ('README.md', 'docs/surface.md', 'docs/schema.md')
 {
 	my $text = slurp_file($file);
 	my ($blocks, @stale) = (0);
