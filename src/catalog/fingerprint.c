@@ -360,17 +360,40 @@ nbm_fingerprint(void)
 	return lines.found;
 }
 
-/* Adds a line to the text of a difference, if there is room. */
-static void
-add_difference(StringInfo out, int *count, char sign, const char *line)
+/* A line that only one of two has. */
+typedef struct Difference
 {
+	const char *line;
+	char		sign;
+} Difference;
+
+/* qsort: by the object, then what it was before what it is. */
+static int
+compare_differences(const void *a, const void *b)
+{
+	const Difference *x = a;
+	const Difference *y = b;
+	size_t		x_len = strcspn(x->line, ":");
+	size_t		y_len = strcspn(y->line, ":");
+	int			order = memcmp(x->line, y->line, Min(x_len, y_len));
+
+	if (order == 0)
+		order = (x_len > y_len) - (x_len < y_len);
+	if (order == 0)
+		order = (x->sign == '+') - (y->sign == '+');
+	return order != 0 ? order : strcmp(x->line, y->line);
+}
+
+/* Adds a line to the text of a difference. */
+static void
+write_difference(StringInfo out, const Difference *difference)
+{
+	const char *line = difference->line;
 	int			len = strlen(line);
 
-	if (++*count > MAX_DIFF_LINES)
-		return;
-	if (*count > 1)
+	if (out->len > 0)
 		appendStringInfoChar(out, '\n');
-	appendStringInfo(out, "%c ", sign);
+	appendStringInfo(out, "%c ", difference->sign);
 	if (len <= MAX_LINE_BYTES)
 		appendStringInfoString(out, line);
 	else
@@ -382,32 +405,40 @@ add_difference(StringInfo out, int *count, char sign, const char *line)
 }
 
 /*
- * How two differ: "- " and "+ " before the lines that only one of them has, in
- * their order, and how many more there are.  NULL where they do not.  Memory
- * of the current context.
+ * How two differ: "- " and "+ " before the lines that only one of them has, by
+ * object, and how many more there are.  NULL where they do not.  Memory of the
+ * current context.
  */
 char *
-nbm_fingerprint_diff(const NbmFingerprint * before, const NbmFingerprint * after)
+nbm_fingerprint_diff(const NbmFingerprint *before, const NbmFingerprint *after)
 {
+	Difference *all = palloc_extended(sizeof(Difference) *
+									  (before->count + after->count + 1),
+									  MCXT_ALLOC_HUGE);
 	StringInfoData out;
 	int			count = 0;
 	int			i = 0;
 	int			j = 0;
 
-	initStringInfo(&out);
 	while (i < before->count || j < after->count)
 	{
 		int			order = i == before->count ? 1 : j == after->count ? -1 :
 		strcmp(before->lines[i], after->lines[j]);
 
-		if (order < 0)
-			add_difference(&out, &count, '-', before->lines[i]);
-		else if (order > 0)
-			add_difference(&out, &count, '+', after->lines[j]);
+		if (order != 0)
+		{
+			all[count].sign = order < 0 ? '-' : '+';
+			all[count++].line = order < 0 ? before->lines[i] : after->lines[j];
+		}
 		i += order <= 0;
 		j += order >= 0;
 	}
+	qsort(all, count, sizeof(Difference), compare_differences);
+	initStringInfo(&out);
+	for (int k = 0; k < Min(count, MAX_DIFF_LINES); k++)
+		write_difference(&out, &all[k]);
 	if (count > MAX_DIFF_LINES)
 		appendStringInfo(&out, "\nand %d more", count - MAX_DIFF_LINES);
+	pfree(all);
 	return count > 0 ? out.data : NULL;
 }

@@ -10,10 +10,10 @@ typedef struct NbmFingerprint
 {
 	char	  **lines;
 	int			count;
-}			NbmFingerprint;
+} NbmFingerprint;
 
 extern NbmFingerprint nbm_fingerprint(void);
-extern char *nbm_fingerprint_diff(const NbmFingerprint * before,
-								  const NbmFingerprint * after);
+extern char *nbm_fingerprint_diff(const NbmFingerprint *before,
+								  const NbmFingerprint *after);
 
 #endif							/* NBM_FINGERPRINT_H */

@@ -78,7 +78,7 @@ typedef enum Action
 	ACTION_CHANGED,
 	ACTION_DROPPED,
 	ACTION_REWRITTEN,
-}			Action;
+} Action;
 
 static const char *const action_words[] =
 {"", "created", "changed", "dropped", "rewritten"};
@@ -96,7 +96,7 @@ typedef struct Touched
 	const char *kind;
 	const char *name;
 	List	   *leaders;		/* addresses of what it comes and goes with */
-}			Touched;
+} Touched;
 
 /* A relation that is locked. */
 typedef struct Locked
@@ -104,7 +104,7 @@ typedef struct Locked
 	Oid			relation;		/* the key */
 	LOCKMASK	before;
 	LOCKMASK	after;
-}			Locked;
+} Locked;
 
 /* The work that is being watched. */
 typedef struct Watch
@@ -115,7 +115,7 @@ typedef struct Watch
 	HTAB	   *by_object;		/* of Touched */
 	List	   *touched;		/* the same */
 	HTAB	   *locks;			/* of Locked */
-}			Watch;
+} Watch;
 
 /* Where a part names its whole. */
 static const struct
@@ -165,7 +165,7 @@ static const struct
 	Anum_pg_seclabel_objoid, 0},
 };
 
-static Watch * watch = NULL;	/* the innermost one at work */
+static Watch *watch = NULL;		/* the innermost one at work */
 static object_access_hook_type hook_before = NULL;
 static bool is_hooked = false;
 
@@ -174,7 +174,7 @@ static bool is_hooked = false;
  * sees it, or as it is now.
  */
 static HeapTuple
-find_row(const ObjectAddress * object, Snapshot snapshot)
+find_row(const ObjectAddress *object, Snapshot snapshot)
 {
 	Relation	catalog = table_open(object->classId, AccessShareLock);
 	Oid			index = get_object_oid_index(object->classId);
@@ -196,7 +196,7 @@ find_row(const ObjectAddress * object, Snapshot snapshot)
 
 /* A column of an object's row, which must be an OID; 0: there is none. */
 static Oid
-read_oid(const ObjectAddress * object, AttrNumber column)
+read_oid(const ObjectAddress *object, AttrNumber column)
 {
 	HeapTuple	row = find_row(object, NULL);
 	Relation	catalog = table_open(object->classId, AccessShareLock);
@@ -257,7 +257,7 @@ whole_of_type(Oid type)
 
 /* What is told where something happens to a rule: a view's own is the view. */
 static ObjectAddress
-whole_of_rule(const ObjectAddress * rule)
+whole_of_rule(const ObjectAddress *rule)
 {
 	ObjectAddress whole = *rule;
 	HeapTuple	row = find_row(rule, NULL);
@@ -276,7 +276,7 @@ whole_of_rule(const ObjectAddress * rule)
 
 /* The same for a trigger: those of foreign keys and partitions are no news. */
 static ObjectAddress
-whole_of_trigger(const ObjectAddress * trigger)
+whole_of_trigger(const ObjectAddress *trigger)
 {
 	ObjectAddress whole = *trigger;
 	HeapTuple	row = find_row(trigger, NULL);
@@ -295,7 +295,7 @@ whole_of_trigger(const ObjectAddress * trigger)
  * is class 0.  It must be there.
  */
 static ObjectAddress
-whole_of(const ObjectAddress * object)
+whole_of(const ObjectAddress *object)
 {
 	ObjectAddress whole = *object;
 
@@ -334,7 +334,7 @@ whole_of(const ObjectAddress * object)
  * but a table goes.  True where a type that it needs is gone before it.
  */
 static bool
-read_leaders(Touched * touched, bool is_dropped)
+read_leaders(Touched *touched, bool is_dropped)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
 	bool		is_table = touched->relkind == RELKIND_RELATION ||
@@ -378,7 +378,7 @@ read_leaders(Touched * touched, bool is_dropped)
  * be gone, as a base type is before the functions that made it one.
  */
 static char *
-short_name(const ObjectAddress * object)
+short_name(const ObjectAddress *object)
 {
 	HeapTuple	row = find_row(object, NULL);
 	Relation	catalog = table_open(object->classId, AccessShareLock);
@@ -397,7 +397,7 @@ short_name(const ObjectAddress * object)
 
 /* Names an object, while it is there. */
 static void
-name_object(Touched * touched, bool is_dropped)
+name_object(Touched *touched, bool is_dropped)
 {
 	bool		is_torn;
 
@@ -485,7 +485,7 @@ set_hook(void)
  * nothing.
  */
 static void
-go_back(Watch * outer)
+go_back(Watch *outer)
 {
 	watch = outer;
 	if (watch == NULL && object_access_hook == on_event)
@@ -515,7 +515,7 @@ read_locks(bool is_after)
 
 	for (int i = 0; i < all->nelements; i++)
 	{
-		const		LockInstanceData *lock = &all->locks[i];
+		const LockInstanceData *lock = &all->locks[i];
 		Oid			relation = lock->locktag.locktag_field2;
 		bool		is_known;
 		Locked	   *locked;
@@ -560,7 +560,7 @@ is_written(HeapTuple row)
 
 /* Does a column of an object's row differ from what it was before? */
 static bool
-differs_from_before(const ObjectAddress * object, HeapTuple row,
+differs_from_before(const ObjectAddress *object, HeapTuple row,
 					AttrNumber column, TupleDesc desc)
 {
 	HeapTuple	old = find_row(object, watch->before);
@@ -644,7 +644,7 @@ find_wholes(void)
 
 /* What became of an object that is told as itself. */
 static Action
-action_of(const Touched * touched)
+action_of(const Touched *touched)
 {
 	if (!OidIsValid(touched->whole.classId))
 		return ACTION_NONE;
@@ -657,14 +657,14 @@ action_of(const Touched * touched)
 
 /* Did the same become of one that it comes and goes with? */
 static bool
-follows_another(const Touched * touched)
+follows_another(const Touched *touched)
 {
 	ListCell   *cell;
 
 	foreach(cell, touched->leaders)
 	{
-		const		Touched *leader = hash_search(watch->by_object, lfirst(cell),
-												  HASH_FIND, NULL);
+		const Touched *leader = hash_search(watch->by_object, lfirst(cell),
+											HASH_FIND, NULL);
 
 		if (leader != NULL && leader->action == touched->action)
 			return true;
@@ -674,7 +674,7 @@ follows_another(const Touched * touched)
 
 /* Has a table, of any kind that has rows, got another file? */
 static bool
-is_rewritten(const Touched * touched)
+is_rewritten(const Touched *touched)
 {
 	HeapTuple	old;
 	HeapTuple	new;
@@ -695,14 +695,14 @@ typedef struct Told
 	const char *kind;
 	const char *name;
 	Action		action;
-}			Told;
+} Told;
 
 /* qsort: by kind, name and word of the action, byte by byte. */
 static int
 compare_told(const void *a, const void *b)
 {
-	const		Told *x = a;
-	const		Told *y = b;
+	const Told *x = a;
+	const Told *y = b;
 	int			result = strcmp(x->kind, y->kind);
 
 	if (result == 0)
@@ -717,7 +717,7 @@ compare_told(const void *a, const void *b)
  * was changed.  Returns how many are left.
  */
 static int
-join_told(Told * told, int count)
+join_told(Told *told, int count)
 {
 	int			n = 0;
 
@@ -752,7 +752,7 @@ tell_objects(void)
 	}
 	foreach(cell, watch->touched)
 	{
-		const		Touched *touched = lfirst(cell);
+		const Touched *touched = lfirst(cell);
 		Told		one = {touched->kind, touched->name, touched->action};
 
 		if (one.action != ACTION_NONE && !follows_another(touched))
@@ -814,17 +814,18 @@ strongest_of(LOCKMASK mask)
 
 /*
  * A lock that the work took, by the relation's name; false where it took none
- * that is told.  Of one that it changed, what was held already counts as well.
+ * that is told.  On one that it changed, what was held before counts as well:
+ * the work may have taken that once more.
  */
 static bool
-tell_lock(const Locked * locked, Told * told)
+tell_lock(const Locked *locked, Told *told)
 {
 	ObjectAddress object = {RelationRelationId, locked->relation, 0};
 	LOCKMASK	taken = locked->after & ~locked->before;
-	const		Touched *touched = hash_search(watch->by_object, &object, HASH_FIND,
-											   NULL);
+	const Touched *touched = hash_search(watch->by_object, &object, HASH_FIND,
+										 NULL);
 
-	if (taken == 0 && touched != NULL &&
+	if (touched != NULL &&
 		(touched->action != ACTION_NONE || is_rewritten(touched)))
 		taken = locked->after;
 	if (taken == 0 || row_of_lockable(locked->relation) == NULL)
@@ -869,7 +870,7 @@ tell_locks(void)
 
 /* Looks at what the work left; *seen is of the given context. */
 static void
-look_back(MemoryContext context, NbmSeen * seen)
+look_back(MemoryContext context, NbmSeen *seen)
 {
 	CommandCounterIncrement();
 	read_locks(true);
@@ -889,7 +890,7 @@ look_back(MemoryContext context, NbmSeen * seen)
  * work may raise, or undo what it did: then nothing is seen of it but locks.
  */
 void
-nbm_watch(NbmWork work, void *arg, NbmSeen * seen)
+nbm_watch(NbmWork work, void *arg, NbmSeen *seen)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Watch	   *outer = watch;

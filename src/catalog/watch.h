@@ -14,8 +14,8 @@ typedef struct NbmSeen
 {
 	Jsonb	   *objects;		/* [{"kind", "name", "action"}] */
 	Jsonb	   *locks;			/* [{"relation", "mode"}] */
-}			NbmSeen;
+} NbmSeen;
 
-extern void nbm_watch(NbmWork work, void *arg, NbmSeen * seen);
+extern void nbm_watch(NbmWork work, void *arg, NbmSeen *seen);
 
 #endif							/* NBM_WATCH_H */

@@ -20,8 +20,10 @@ typedef enum NbmOutcome
 	NBM_TRIAL_NONE,				/* nothing is to be done in it */
 	NBM_TRIAL_DONE,
 	NBM_TRIAL_FAILED,
-	NBM_TRIAL_BLOCKED,			/* not tried: something that it needs is not done */
-	NBM_TRIAL_IMPOSSIBLE		/* cannot be tried in a transaction, or this one */
+	NBM_TRIAL_BLOCKED,			/* not tried: something that it needs is not
+								 * done */
+	NBM_TRIAL_IMPOSSIBLE		/* cannot be tried in a transaction, or this
+								 * one */
 } NbmOutcome;
 
 /* A step of the plan that is rehearsed. */

@@ -36,7 +36,8 @@ typedef struct Squash
 	const NbmSchema *schema;
 	const char *name;
 	int			own;			/* which of the schema's it is, or -1 */
-	int		   *top;			/* what a migration is in the order; -1: it is not */
+	int		   *top;			/* what a migration is in the order; -1: it is
+								 * not */
 	int		   *order;			/* those that are, in their order */
 	int			ordered;
 	int		   *place;			/* of each in the order */

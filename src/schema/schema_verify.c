@@ -219,7 +219,13 @@ try_up_and_down(Verification *work, const NbmMigration *migration)
 			tell_unchecked(migration, " was", failure.error->message);
 			return NBM_TRIAL_IMPOSSIBLE;
 		}
-		add_problem(work, migration->name, "up fails", nbm_failure_text(&failure));
+		if (migration->applied != 0)
+			add_problem(work, migration->name, "down differs",
+						psprintf("applied again after it, the up script fails: %s",
+								 nbm_failure_text(&failure)));
+		else
+			add_problem(work, migration->name, "up fails",
+						nbm_failure_text(&failure));
 		return NBM_TRIAL_FAILED;
 	}
 	if (migration->has_down)
