@@ -528,8 +528,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migra
   FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only();
 COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
   'The history is append-only';
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.schema_history
-  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.append_only('schema');
+
+CREATE FUNCTION notebook_migrate.schema_history_written() RETURNS trigger
+LANGUAGE c SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_history_written';
+COMMENT ON FUNCTION notebook_migrate.schema_history_written() IS
+  'Trigger: the history of schema migrations is append-only, for everyone, and written by functions only (55000)';
+CREATE TRIGGER append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.schema_history
+  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.schema_history_written();
 COMMENT ON TRIGGER append_only ON notebook_migrate.schema_history IS
   'The history is append-only';
 
@@ -1293,6 +1299,13 @@ COMMENT ON FUNCTION notebook_migrate.schema_squash(text, text, text, boolean) IS
 -- Graph operations
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION notebook_migrate.schema_operations(operations jsonb)
+RETURNS TABLE(up text, down text)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 20 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_operations';
+COMMENT ON FUNCTION notebook_migrate.schema_operations(jsonb) IS
+  'The scripts that do and undo operations on a graph''s schema, told as documents of Nodestream''s migrations';
+
 -- ---------------------------------------------------------------------------
 -- Lint and bundles
 -- ---------------------------------------------------------------------------
@@ -1326,6 +1339,3 @@ GRANT USAGE ON SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
 GRANT ALL ON ALL ROUTINES IN SCHEMA notebook_migrate TO @extowner@ WITH GRANT OPTION;
--- Only the functions write the history of schema migrations.
-REVOKE INSERT, UPDATE, DELETE ON notebook_migrate.schema_history FROM @extowner@;
-REVOKE ALL ON SEQUENCE notebook_migrate.schema_history_entry_seq FROM @extowner@;

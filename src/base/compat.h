@@ -40,4 +40,13 @@ typedef char NbmByte;
 	make_range(typcache, lower, upper, false)
 #endif
 
+/* 16 gave parseTypeString a place for soft errors. */
+#if PG_VERSION_NUM >= 160000
+#define nbm_parse_type(string, type, typmod) \
+	((void) parseTypeString(string, type, typmod, NULL))
+#else
+#define nbm_parse_type(string, type, typmod) \
+	parseTypeString(string, type, typmod, false)
+#endif
+
 #endif							/* NBM_COMPAT_H */

@@ -7,13 +7,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "args.h"
@@ -23,6 +29,7 @@
 #include "schema_runner.h"
 
 PG_FUNCTION_INFO_V1(nbm_schema_digest);
+PG_FUNCTION_INFO_V1(nbm_schema_history_written);
 PG_FUNCTION_INFO_V1(nbm_schema_register);
 PG_FUNCTION_INFO_V1(nbm_schema_plan);
 PG_FUNCTION_INFO_V1(nbm_schema_status);
@@ -42,6 +49,34 @@ nbm_schema_digest(PG_FUNCTION_ARGS)
 	SET_VARSIZE(digest, VARHDRSZ + NBM_DIGEST_LEN);
 	nbm_sha256(utf8, strlen(utf8), (uint8 *) VARDATA(digest));
 	PG_RETURN_BYTEA_P(digest);
+}
+
+/*
+ * The BEFORE trigger of the history, for each statement: raises 55000 for
+ * everyone who changes it or takes from it, and for who adds to it other than
+ * with the rights of its owner, which the functions have.  A restored dump
+ * may fill it while it is empty.
+ */
+Datum
+nbm_schema_history_written(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("schema_history_written() must be called as a trigger for each statement")));
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("history is append-only")));
+	if (!has_privs_of_role(GetUserId(), trigger->tg_relation->rd_rel->relowner) &&
+		RelationGetNumberOfBlocks(trigger->tg_relation) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("history is written by the functions only")));
+	return PointerGetDatum(NULL);
 }
 
 /* A text[] argument, an empty one for NULL. */

@@ -347,8 +347,7 @@ PG_FUNCTION_INFO_V1(nbm_append_only);
 /*
  * The BEFORE UPDATE, DELETE or TRUNCATE trigger of the history's tables:
  * raises 55000 for everyone, but lets a document's history go with it, and
- * versions move up where a past is put before them.  An argument says that
- * the table has no documents.
+ * versions move up where a past is put before them.
  */
 Datum
 nbm_append_only(PG_FUNCTION_ARGS)
@@ -363,10 +362,8 @@ nbm_append_only(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("history is append-only"),
-				 trigger->tg_trigger->tgnargs > 0 ? 0 :
 				 errdetail("Rows of \"%s\" go only with their document.",
 						   RelationGetRelationName(trigger->tg_relation)),
-				 trigger->tg_trigger->tgnargs > 0 ? 0 :
 				 errhint("Delete the whole document from the view notebook or workflow.")));
 	return PointerGetDatum(NULL);
 }
