@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
@@ -74,6 +75,10 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 	}
 	*number = 0;
 	AtEOXact_GUC(false, level);
+	if (!OidIsValid(get_extension_oid("notebook_migrate", true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a schema migration cannot drop the extension that runs it")));
 	if (settle)
 		run_statement("SET CONSTRAINTS ALL IMMEDIATE");
 }
