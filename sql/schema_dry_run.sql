@@ -90,6 +90,24 @@ SELECT name, ok, message FROM schema_dry_run();
 SHOW search_path;
 SELECT current_setting('work_mem') <> '77kB' AS work_mem, current_user = session_user AS current_user;
 
+-- Nor does the session keep what is no part of a transaction; what it had it has.
+PREPARE mine AS SELECT 1;
+SELECT pg_advisory_lock(-7), pg_advisory_lock_shared(1, -2);
+SELECT schema_register('c', 'PREPARE "Odd; name" AS SELECT 1; LISTEN here; DECLARE c CURSOR WITH HOLD FOR SELECT 1; SELECT pg_advisory_lock(-8), pg_advisory_lock(-8), pg_advisory_lock(-3, 4), pg_advisory_lock_shared(5)');
+SELECT name, ok FROM schema_dry_run('c');
+SELECT schema_register('c', 'SELECT pg_advisory_lock(9); SELECT set_config(''statement_timeout'', ''1'', true); DO $$ BEGIN LOOP END LOOP; END $$');
+SET statement_timeout = '500ms';
+\set VERBOSITY terse
+SELECT name, ok FROM schema_dry_run('c');
+\set VERBOSITY default
+RESET statement_timeout;
+SELECT name FROM pg_prepared_statements;
+SELECT classid, objid, objsubid, mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY objsubid;
+SELECT (SELECT count(*) FROM pg_listening_channels()) AS channels, (SELECT count(*) FROM pg_cursors) AS cursors;
+SELECT pg_advisory_unlock_all();
+DEALLOCATE mine;
+DELETE FROM schema_migration WHERE name = 'c';
+
 -- In a transaction as well, whose own work stays; one that only reads cannot.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 CREATE TABLE public.mine (id int);

@@ -110,11 +110,12 @@ static const char *const queries[] =
 	"SELECT concat('index ', indexrelid::regclass, ': ',"
 	" pg_get_indexdef(indexrelid), CASE WHEN NOT indisvalid THEN ' invalid' END,"
 	" CASE WHEN indisclustered THEN ' clustered' END, CASE WHEN indisreplident"
-	" THEN ' identity' END, ' tablespace ' || spcname, ' statistics ' ||"
-	" (SELECT string_agg(attnum || ':' || attstattarget, ' ' ORDER BY attnum)"
-	" FROM pg_attribute WHERE attrelid = indexrelid AND attstattarget >= 0))"
+	" THEN ' identity' END, ' tablespace ' || spcname, ' statistics ' || targets)"
 	" FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
-	" LEFT JOIN pg_tablespace t ON t.oid = reltablespace WHERE "
+	" LEFT JOIN pg_tablespace t ON t.oid = reltablespace"
+	" LEFT JOIN (SELECT attrelid, string_agg(attnum || ':' || attstattarget, ' '"
+	" ORDER BY attnum) AS targets FROM pg_attribute WHERE attnum > 0"
+	" AND attstattarget >= 0 GROUP BY attrelid) s ON attrelid = indexrelid WHERE "
 	IN_SCHEMAS("relnamespace"),
 
 	/* constraints */

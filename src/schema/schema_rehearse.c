@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 
+#include "schema_leftovers.h"
 #include "schema_lock.h"
 #include "schema_rehearse.h"
 #include "schema_settle.h"
@@ -88,9 +89,27 @@ void
 nbm_rehearse(NbmWork work, void *arg)
 {
 	Rehearsing	rehearsing = {work, arg};
+	MemoryContext outer = CurrentMemoryContext;
+	List	   *before;
 
 	PreventCommandIfReadOnly("a rehearsal of schema migrations");
-	nbm_subtransaction(rehearse_locked, &rehearsing);
+	before = nbm_leftovers();
+	PG_TRY();
+	{
+		nbm_subtransaction(rehearse_locked, &rehearsing);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(outer);
+		error = CopyErrorData();
+		FlushErrorState();
+		nbm_clear_leftovers(before);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	nbm_clear_leftovers(before);
 }
 
 /* A script, and what came of it. */
@@ -99,6 +118,7 @@ typedef struct Script
 	const char *body;
 	NbmFailure *failure;
 	bool		is_done;
+	TimestampTz ended_at;
 } Script;
 
 /* Runs a script and what it leaves to be checked. */
@@ -127,7 +147,7 @@ run_and_settle(void *arg)
 bool
 nbm_rehearse_script(const char *body, NbmFailure *failure)
 {
-	Script		script = {body, failure, false};
+	Script		script = {body, failure};
 
 	nbm_subtransaction(run_and_settle, &script);
 	if (!script.is_done &&
@@ -414,6 +434,7 @@ run_script(void *arg)
 	Script	   *script = arg;
 
 	script->is_done = nbm_rehearse_script(script->body, script->failure);
+	script->ended_at = GetCurrentTimestamp();
 }
 
 /* Says why a step failed, and what may be to blame. */
@@ -435,14 +456,14 @@ failure_message(const NbmRehearsals *plan, const NbmRehearsal *rehearsal)
 static void
 rehearse_step(Oid owner, const NbmRehearsals *plan, NbmRehearsal *rehearsal)
 {
-	Script		script = {NULL, &rehearsal->failure, false};
+	Script		script = {NULL, &rehearsal->failure};
 	NbmSeen		seen;
 
 	script.body = nbm_rehearse_text(owner, rehearsal->migration->name,
 									false);
 	rehearsal->started_at = GetCurrentTimestamp();
 	nbm_watch(run_script, &script, &seen);
-	rehearsal->ended_at = GetCurrentTimestamp();
+	rehearsal->ended_at = script.ended_at;
 	if (script.is_done)
 	{
 		rehearsal->outcome = NBM_TRIAL_DONE;
