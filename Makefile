@@ -5,7 +5,7 @@ EXTENSION    = notebook_migrate
 MODULE_big   = notebook_migrate
 EXTVERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
 OBJS        := $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
-DATA        := $(sort $(wildcard migrations/$(EXTENSION)--*.sql))
+DATA        := $(sort $(wildcard migrations/$(EXTENSION)--*.sql)) migrations/migrations_load.psql
 PG_CPPFLAGS  = $(addprefix -I,$(sort $(dir $(wildcard src/*/*.h)))) -DNBM_VERSION=\"$(EXTVERSION)\"
 SHLIB_LINK   = -Wl,--version-script=exports.map -lcjson
 

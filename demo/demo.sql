@@ -301,3 +301,23 @@ SELECT what, versions, pg_size_pretty(copies) AS "full copies", pg_size_pretty(s
         SELECT 4, 'disk: one such edit', 1, (b.copies_disk - a.copies_disk) / 300, (b.store_disk - a.store_disk) / 300
           FROM public.size AS a, public.size AS b WHERE a.versions < b.versions) AS sizes
  ORDER BY i;
+
+\echo
+\echo '━━━ 6. Tables of one''s own ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━'
+\echo
+\echo 'Teams keep tables beside the store, and change both. Their scripts are registered, in any order'
+\echo '(schema_register), and schema_plan() says what would be done, and why:'
+
+CREATE SCHEMA team;
+SET search_path = team, notebook_migrate, public;
+SELECT schema_register('003-tags', 'CREATE TABLE tag (review int REFERENCES review, tag text)', 'DROP TABLE tag', '{002-stars}') \g /dev/null
+SELECT schema_register('002-stars', 'ALTER TABLE review ADD stars int CHECK (stars BETWEEN 1 AND 5)', 'ALTER TABLE review DROP stars', '{001-review}') \g /dev/null
+SELECT schema_register('001-review', 'CREATE TABLE review (id int PRIMARY KEY, notebook bigint)', 'DROP TABLE review') \g /dev/null
+SELECT * FROM schema_plan();
+\echo
+\echo 'CALL schema_up() applies them, each in a transaction of its own; CALL schema_down(''002-stars'') undoes'
+\echo 'them again back to there. The history (schema_history) keeps all of it:'
+
+CALL schema_up();
+CALL schema_down('002-stars');
+SELECT entry, name, direction, state FROM schema_history ORDER BY entry;

@@ -1295,6 +1295,34 @@ COMMENT ON FUNCTION notebook_migrate.schema_squash(text, text, text, boolean) IS
 -- Schemas as documents
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION notebook_migrate.schema_describe(schema name)
+RETURNS jsonb
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100000 SET search_path = pg_catalog, pg_temp
+  -- what it writes depends on nobody's settings
+  SET standard_conforming_strings = on SET quote_all_identifiers = off SET datestyle = 'ISO, YMD'
+  SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS 'MODULE_PATHNAME', 'nbm_schema_describe_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_describe(name) IS
+  'The tables of a schema as a document: columns, keys, foreign keys, checks, indexes, comments';
+
+CREATE FUNCTION notebook_migrate.schema_diff(before jsonb, after jsonb, renames jsonb DEFAULT '{}')
+RETURNS TABLE(ordinal int, operation jsonb, up text, down text, destructive boolean)
+LANGUAGE c STABLE PARALLEL SAFE COST 100000 ROWS 10 SET search_path = pg_catalog, pg_temp
+  SET standard_conforming_strings = on SET quote_all_identifiers = off
+AS 'MODULE_PATHNAME', 'nbm_schema_diff_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_diff(jsonb, jsonb, jsonb) IS
+  'What makes one described schema of another: operations in their order, with SQL both ways';
+
+CREATE FUNCTION notebook_migrate.schema_make(name text, desired jsonb, renames jsonb DEFAULT '{}')
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 SET search_path = pg_catalog, pg_temp
+  -- what it writes depends on nobody's settings
+  SET standard_conforming_strings = on SET quote_all_identifiers = off SET datestyle = 'ISO, YMD'
+  SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS 'MODULE_PATHNAME', 'nbm_schema_make_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_make(text, jsonb, jsonb) IS
+  'Registers what makes a schema what it is described to be, after all other migrations; NULL: it is that already';
+
 -- ---------------------------------------------------------------------------
 -- Graph operations
 -- ---------------------------------------------------------------------------
@@ -1309,6 +1337,28 @@ COMMENT ON FUNCTION notebook_migrate.schema_operations(jsonb) IS
 -- ---------------------------------------------------------------------------
 -- Lint and bundles
 -- ---------------------------------------------------------------------------
+
+-- It runs nothing, and resolves names as the script would: along the caller's search path.
+CREATE FUNCTION notebook_migrate.schema_lint(sql text)
+RETURNS TABLE(statement int, rule text, message text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000 ROWS 10
+AS 'MODULE_PATHNAME', 'nbm_schema_lint_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_lint(text) IS
+  'What should be known of a script before it runs: locks, rewrites, lost data. Runs nothing';
+
+CREATE FUNCTION notebook_migrate.schema_bundle_export()
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_bundle_export';
+COMMENT ON FUNCTION notebook_migrate.schema_bundle_export() IS
+  'All schema migrations that are known, without their history, as one document';
+
+CREATE FUNCTION notebook_migrate.schema_bundle_import(bundle jsonb)
+RETURNS int
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_bundle_import_sql';
+COMMENT ON FUNCTION notebook_migrate.schema_bundle_import(jsonb) IS
+  'Registers all migrations of such a document; returns how many were new';
 
 -- ---------------------------------------------------------------------------
 -- Care

@@ -8,7 +8,7 @@ CREATE TEMP VIEW member AS
 -- Every function has a pinned, safe search_path, in C or not. (A procedure that commits cannot have one, and pins it itself;
 -- so do those that run the caller's scripts, which see his own.)
 SELECT what, proconfig FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
- WHERE prokind <> 'p' AND proname !~ '^schema_(up_atomic|dry_run|verify|squash)$' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) ORDER BY what COLLATE "C";
+ WHERE prokind <> 'p' AND proname !~ '^schema_(up_atomic|dry_run|verify|squash|lint)$' AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) ORDER BY what COLLATE "C";
 
 -- None runs with its owner's rights as a whole. (What attached tables and Texera's functions write to the store is written so; src/guard.c.)
 SELECT what FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid

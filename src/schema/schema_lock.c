@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -58,6 +59,7 @@ holder_of(int class)
 	int			pid = 0;
 	bool		is_null;
 
+	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
@@ -70,6 +72,7 @@ holder_of(int class)
 		pid = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
 										  SPI_tuptable->tupdesc, 1, &is_null));
 	SPI_finish();
+	PopActiveSnapshot();
 	AtEOXact_GUC(false, level);
 	return pid;
 }
@@ -123,12 +126,18 @@ try_lock(int class, bool is_session)
 	return LockAcquire(&tag, ExclusiveLock, is_session, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* Whether a background worker is at work. */
+/*
+ * Whether a background worker is at work.  Who has the runner's lock takes
+ * the worker's to see, and gives it back: no other runner can be starting one
+ * meanwhile.
+ */
 static bool
-is_worker_there(void)
+is_worker_there(bool is_runner)
 {
 	LOCKTAG		tag;
 
+	if (!is_runner)
+		return holder_of(WORKER_LOCK_CLASS) != 0;
 	if (!try_lock(WORKER_LOCK_CLASS, false))
 		return true;
 	set_tag(&tag, WORKER_LOCK_CLASS);
@@ -197,12 +206,12 @@ nbm_runner_lock(bool is_session, int64 timeout_ms)
 
 		if (try_runner_lock(is_session))
 		{
-			if (!is_worker_there())
+			if (!is_worker_there(true))
 				return;
 			held = WORKER_LOCK_CLASS;
 			nbm_runner_unlock(is_session);
 		}
-		else if (!is_session && is_worker_there())
+		else if (!is_session && is_worker_there(false))
 			held = WORKER_LOCK_CLASS;
 		if ((held == WORKER_LOCK_CLASS && !is_session) ||
 			!wait_a_while(started, timeout_ms, &ms))

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "schema_outside.h"
 #include "schema_plan.h"
 #include "schema_run.h"
 #include "schema_runner.h"
@@ -252,11 +253,19 @@ do_task(const Run *run, const Task *task)
 	NbmFailure	failure = {0};
 	NbmHistoryEntry entry;
 
-	if (!nbm_script_run(body, run->commits, &failure))
-		fail(run, task, started_at, digest, &failure);
 	entry = new_entry(run, task, started_at,
 					  run->is_down ? "reverted" : "applied");
 	entry.digest = digest;
+	if (!task->is_transactional)
+	{
+		/* The lock on the row goes, and the snapshot: it would wait for them. */
+		SPI_commit();
+		if (!nbm_outside_run(run->owner, body, &entry, &failure))
+			fail(run, task, started_at, digest, &failure);
+		return;
+	}
+	if (!nbm_script_run(body, run->commits, &failure))
+		fail(run, task, started_at, digest, &failure);
 	record(run, &entry);
 	if (run->commits)
 		commit_task(run, task, started_at, digest);

@@ -23,6 +23,7 @@
  *		job_store, job_front	its table, and where it begins
  *		verify			is everything as it was stored?
  *		recent			the document that this session saved last
+ *		schema_lint, rewrites, script_names	what a script will do
  *		store, query	the tables
  *		document, names, match, layout, part, jsonb_bytes	plain algorithms
  */
@@ -34,6 +35,8 @@
 #include "attached_row.h"
 #include "commit.h"
 #include "compat.h"
+#include "schema_lint.h"
+#include "schema_outside.h"
 #include "schema_runner.h"
 #include "texera_access.h"
 
@@ -66,10 +69,15 @@ _PG_init(void)
 							"0: any row of workflow_user_access counts that the role can see.",
 							&nbm_texera_uid, 0, 0, PG_INT32_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("notebook_migrate.schema_big_table",
+							"From how many rows on schema_lint() takes a table for big.",
+							NULL, &nbm_schema_big_table, 1000000, 0,
+							PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("notebook_migrate.schema_ignore_drift",
 							 "Applies schema migrations although the text of applied ones has changed.",
 							 "It is noted in the history.",
 							 &nbm_schema_ignore_drift, false, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("notebook_migrate");
+	nbm_top_level_record = nbm_outside_record;
 }

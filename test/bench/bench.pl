@@ -44,6 +44,7 @@ use BenchServer;
 use ChangeMeasures;
 use JobMeasures;
 use PatchMeasures;
+use SchemaMeasures;
 use StoreMeasures;
 use TexeraMeasures;
 
@@ -69,7 +70,8 @@ my @MEASURES = (
 	[ jobs    => \&measure_jobs ],
 	[ floor   => \&measure_floors ],
 	[ history => \&measure_histories ],
-	[ texera  => \&measure_texera ],);
+	[ texera  => \&measure_texera ],
+	[ schema  => \&measure_schema ],);
 
 binmode $_, ':utf8' for *STDOUT, *STDERR;
 $| = 1;
