@@ -150,6 +150,15 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_p
 SELECT schema_register('a', 'CREATE TABLE shop.fast ()');
 SELECT name, ok, objects FROM schema_dry_run();
 
+-- None can drop the extension; one that deletes what is behind it ends the rehearsal.
+SELECT schema_register('b', 'DROP EXTENSION notebook_migrate'), schema_register('c', 'DELETE FROM notebook_migrate.schema_migration'), schema_register('d', 'SELECT 1');
+SELECT name, ok, sqlstate, message FROM schema_dry_run('b');
+SELECT * FROM schema_dry_run();
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM schema_verify(true);
+\echo :LAST_ERROR_SQLSTATE
+DELETE FROM schema_migration WHERE name <> 'a';
+
 -- A squash is run in the place of its parts, and what depends on one of these depends on it.
 SELECT schema_register('b', 'SELECT 1', depends_on => '{a}'), schema_register('s', 'SELECT 1/0', replaces => '{a,b}'), schema_register('t', 'SELECT 1', depends_on => '{b}');
 SELECT ordinal, name, ok, sqlstate, message FROM schema_dry_run();

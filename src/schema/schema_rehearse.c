@@ -142,13 +142,18 @@ run_and_settle(void *arg)
 
 /*
  * Runs a script as if a transaction ended behind it.  True where it ran; else
- * what it did is undone, and *failure says why.  A cancelled query is raised.
+ * what it did is undone, and *failure says why.  A cancelled query is raised,
+ * and 55000 where there is no script any more.
  */
 bool
 nbm_rehearse_script(const char *body, NbmFailure *failure)
 {
 	Script		script = {body, failure};
 
+	if (body == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a script deleted the definition of one behind it")));
 	nbm_subtransaction(run_and_settle, &script);
 	if (!script.is_done &&
 		failure->error->sqlerrcode == ERRCODE_QUERY_CANCELED)
