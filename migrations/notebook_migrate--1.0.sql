@@ -1353,6 +1353,28 @@ COMMENT ON FUNCTION notebook_migrate.schema_baseline(text) IS
 -- Schema migrations: rehearsals, verification, squashes
 -- ---------------------------------------------------------------------------
 
+-- Scripts run in them, which see the caller's search path.
+CREATE FUNCTION notebook_migrate.schema_dry_run(target text DEFAULT NULL)
+RETURNS TABLE(ordinal int, name text, ok boolean, sqlstate text, message text, statement int, duration interval, objects jsonb, locks jsonb)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 ROWS 100
+AS 'MODULE_PATHNAME', 'nbm_schema_dry_run';
+COMMENT ON FUNCTION notebook_migrate.schema_dry_run(text) IS
+  'Runs what is pending with the caller''s rights and undoes all of it: what would fail, and what it does to the schemas';
+
+CREATE FUNCTION notebook_migrate.schema_verify(check_down boolean DEFAULT false)
+RETURNS TABLE(name text, problem text, detail text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10
+AS 'MODULE_PATHNAME', 'nbm_schema_verify';
+COMMENT ON FUNCTION notebook_migrate.schema_verify(boolean) IS
+  'A row for each thing that is not as the schema migrations have it; with check_down each is undone and applied again, and all of that undone';
+
+CREATE FUNCTION notebook_migrate.schema_squash(from_name text, to_name text, new_name text, "check" boolean DEFAULT false)
+RETURNS int
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000
+AS 'MODULE_PATHNAME', 'nbm_schema_squash';
+COMMENT ON FUNCTION notebook_migrate.schema_squash(text, text, text, boolean) IS
+  'Registers one schema migration in place of all from one to another; check: both ways are run and undone, and must give the same';
+
 -- ---------------------------------------------------------------------------
 -- Schemas as documents
 -- ---------------------------------------------------------------------------

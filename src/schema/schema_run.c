@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
@@ -17,6 +18,7 @@
 
 #include "schema_run.h"
 #include "schema_script.h"
+#include "schema_settle.h"
 #include "top_level.h"
 
 /* Whether this session is running one. */
@@ -43,6 +45,16 @@ run_statement(const char *body)
 	check_ran(SPI_execute_extended(body, &options));
 }
 
+/* Checks what a part of a script leaves to be checked. */
+static void
+settle_part(void)
+{
+	char	   *statements = nbm_settling_statements();
+
+	if (statements != NULL)
+		run_statement(statements);
+}
+
 /* Runs the statements of a script; *number is the one at work, or 0. */
 static void
 run_statements(const NbmScript *script, bool settle, volatile int *number)
@@ -54,6 +66,8 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 		if (script->statements[i].begins_part)
 		{
 			AtEOXact_GUC(false, level);
+			*number = 0;
+			settle_part();
 			level = NewGUCNestLevel();
 		}
 		*number = i + 1;
@@ -62,6 +76,10 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 	}
 	*number = 0;
 	AtEOXact_GUC(false, level);
+	if (!OidIsValid(get_extension_oid("notebook_migrate", true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a schema migration cannot drop the extension that runs it")));
 	if (settle)
 		run_statement("SET CONSTRAINTS ALL IMMEDIATE");
 }
