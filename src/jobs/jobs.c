@@ -141,7 +141,7 @@ nbm_jobs_submit(NbmNewJob *job, const int32 *version)
 		if (id != 0)
 			return id;
 	}
-	id = nbm_job_add(job, !nbm_job_join_line(job));
+	id = nbm_job_add(job);
 	Async_Notify(CHANNEL, job->kind);
 	return id;
 }
@@ -217,7 +217,7 @@ prompt_scope(const NbmJob *job)
  * current context.
  */
 NbmClaim *
-nbm_jobs_claim(const NbmClaimer *claimer, int64 n, int *count)
+nbm_jobs_claim(const NbmClaimer *claimer, int n, int *count)
 {
 	NbmClaim   *claims = NULL;
 	int			kept = 0;
@@ -227,8 +227,9 @@ nbm_jobs_claim(const NbmClaimer *claimer, int64 n, int *count)
 	{
 		NbmClaim   *more = nbm_job_take(claimer, n - kept, &taken);
 
-		claims = claims == NULL ? palloc_array(NbmClaim, Max(taken, 1)) :
-			repalloc(claims, sizeof(NbmClaim) * Max(kept + taken, 1));
+		claims = claims == NULL ? more :
+			repalloc_huge(claims, mul_size(sizeof(NbmClaim),
+										   Max(kept + taken, 1)));
 		for (int i = 0; i < taken; i++)
 		{
 			const char *scope = prompt_scope(&more[i].job);

@@ -52,6 +52,7 @@ SELECT coalesce(max(job_id), 0) AS job, coalesce(max(token::text), '') AS token,
 \if :job
 INSERT INTO handed VALUES (:job, :attempt);
 SELECT notebook_migrate.job_fail(:job, ':token', 'because');
+UPDATE notebook_migrate.migration_turn SET at = now() WHERE job_id = :job AND NOT is_ready;
 UPDATE notebook_migrate.migration_job SET run_after = now() WHERE job_id = :job AND state = 'waiting';
 \endif},
 	'rollback@1' => q{
@@ -68,6 +69,13 @@ is(sql('SELECT (SELECT count(*) FROM migration_job) - count(*), count(*) - count
 is(sql('SELECT count(*) - count(DISTINCT (job_id, attempt)) FROM handed'), 0, 'no attempt was handed out twice');
 is(sql(q{SELECT count(*) FROM migration_job AS j JOIN migration_job AS older USING (notebook_id, kind)
 	WHERE older.job_id < j.job_id AND older.finished_at > j.finished_at}), 0, 'in the order of each notebook');
+
+# However many lines one transaction touches, it needs no more room for locks.
+is(sql(q{SELECT count(job_submit(1 + i % 20, kind => 'k' || i)) FROM generate_series(1, 20000) AS i}), 20000, '20,000 lines in one transaction');
+is(sql(q{SELECT count(*) FROM job_claim('w', n => 20000) AS c, LATERAL job_fail(c.job_id, c.token, 'because', false)}), 20000, 'claimed and failed in one');
+is(sql(q{SELECT count(job_submit(1 + i % 20, kind => 'k' || i)) FROM generate_series(1, 20000) AS i}), 20000, 'and again');
+is(sql(q{SELECT count(*) FILTER (WHERE job_cancel(job_id)) FROM migration_job WHERE finished_at IS NULL}), 20000, 'cancelled in one');
+is(sql('SELECT (SELECT count(*) FROM migration_line), (SELECT count(*) FROM migration_turn)'), '0|0', 'no line is left');
 
 # The real thing, with a stub for the model.
 SKIP:
@@ -92,7 +100,7 @@ SH
 	my %env = (LLM => "$dir/llm", LEASE => 3, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres', PGCLIENTENCODING => 'UTF8');
 	local @ENV{ keys %env } = values %env;
 	my $notebook = slurp_file("${example}_notebook.ipynb");
-	sql('DELETE FROM migration_job');
+	sql(q{SELECT job_prune('0')});
 	sql("INSERT INTO notebook (notebook_id, name, content) SELECT i, 'example', \$notebook\$$notebook\$notebook\$ FROM generate_series(101, 104) AS i");
 	my ($in, $out) = ('', '');
 	my $begin = sub { my @command = @_; return start([ 'sh', '-c', "cd '$dir' && exec \"\$@\"", 'sh', @command ], \$in, '>&', \$out); };
@@ -138,7 +146,7 @@ SH
 	$worker->kill_kill;
 	unlink "$dir/llm.slow";
 	$worker = $begin->(@python);
-	sql(q{UPDATE migration_job SET lease_until = now() WHERE state = 'leased'});
+	sql(q{SELECT job_heartbeat(job_id, token, '0') FROM migration_job WHERE state = 'leased'});
 	sql(q{SELECT pg_notify('notebook_migrate_job', '')});
 	wait_for($done->(104), 'done|1|2|5|t', 'after a crash the job is done by another worker');
 	is(sql(q{SELECT errors #>> '{0,error}' FROM migration_job WHERE notebook_id = 104 ORDER BY job_id DESC LIMIT 1}), 'the lease ran out', 'and says what happened');
