@@ -81,6 +81,17 @@ SELECT count(pg_temp.submit('brief ' || i, 800 + i)) FROM generate_series(1, 3) 
 SELECT pg_temp.claim(9, lease => '0 s') AS first, pg_temp.claim(9, lease => '0 s') AS then;
 SELECT job_cancel(job_id) FROM job WHERE name LIKE 'brief%' ORDER BY job_id;
 
+-- Who asks again for work that waits can have it sooner, never later, and workers are notified again.
+SELECT pg_temp.submit('urgent', 802, 1) AS urgent, pg_temp.submit('usual', 801, 3) > 0 AS usual \gset
+SELECT pg_temp.submit('urgent', 802, 5) = :urgent AS sooner, pg_temp.submit('urgent', 802, 2) = :urgent AS no_later;
+SELECT priority FROM job WHERE job_id = :urgent;
+SELECT pg_temp.claim(2);
+SELECT pg_temp.submit('urgent', 802, 9) = :urgent AS while_leased;
+SELECT pg_temp.done('urgent'), pg_temp.done('usual');
+SELECT job_submit(802, kind => 'note', payload => '{"job": "in an hour"}', run_after => now() + interval '1 hour') AS hour \gset
+SELECT pg_temp.submit('in an hour', 802) = :hour AS now_then;
+SELECT pg_temp.claim(), pg_temp.done('in an hour');
+
 -- Failures: back-off with jitter, then the dead-letter state; the line goes on only then.
 SELECT job_submit(801, kind => 'note', payload => '{"job": "bad"}', max_attempts => 3) AS bad, pg_temp.submit('after') AS after \gset
 SELECT pg_temp.claim();

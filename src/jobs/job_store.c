@@ -93,6 +93,22 @@ nbm_job_find_equal(const NbmNewJob *job, bool is_done)
 	return DatumGetInt64(nbm_query_column(0, 1, NULL));
 }
 
+/*
+ * Lets a waiting job come as early as another one that asks for the same work
+ * would have: by the higher priority, and at the earlier time.
+ */
+void
+nbm_job_hasten(int64 id, const NbmNewJob *job)
+{
+	Datum		values[3] = {
+		Int64GetDatum(id), Int32GetDatum(job->priority),
+		TimestampTzGetDatum(job->run_after)
+	};
+
+	if (run(Q_JOB_HASTEN, values, NULL) > 0)
+		nbm_front_forget();
+}
+
 /* The arguments that all ways of adding a job have in common. */
 static void
 set_new_job(const NbmNewJob *job, Datum *values)
@@ -224,7 +240,7 @@ wake(TimestampTz at)
  * is cancelling it, or where the caller may not see it.
  */
 static bool
-hand_out(const NbmClaimer *claimer, const NbmTurn * turn, NbmClaim *claim)
+hand_out(const NbmClaimer *claimer, const NbmTurn *turn, NbmClaim *claim)
 {
 	NbmJob	   *job = &claim->job;
 	Datum		values[4] = {

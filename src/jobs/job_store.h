@@ -66,6 +66,7 @@ typedef struct NbmClaimer
 
 extern Datum nbm_job_work(const NbmNewJob *job);
 extern int64 nbm_job_find_equal(const NbmNewJob *job, bool is_done);
+extern void nbm_job_hasten(int64 id, const NbmNewJob *job);
 extern int64 nbm_job_add(const NbmNewJob *job);
 extern int64 nbm_job_add_equal(const NbmNewJob *job, int64 equal_to);
 

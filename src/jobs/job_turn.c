@@ -56,7 +56,7 @@ typedef struct Walk
 	ScanKeyData place[3];
 	HeapTuple	tuple;			/* the next one; NULL at the end */
 	NbmPlace	at;				/* of that */
-}			Walk;
+} Walk;
 
 struct NbmTurns
 {
@@ -112,7 +112,7 @@ place_of(HeapTuple tuple, Relation relation)
 
 /* Moves a walk on by one. */
 static void
-step(Walk * walk, Relation relation)
+step(Walk *walk, Relation relation)
 {
 	walk->tuple = systable_getnext_ordered(walk->scan, ForwardScanDirection);
 	if (walk->tuple != NULL)
@@ -145,7 +145,7 @@ set_not_before(ScanKey key, ScanKey columns, int number, const NbmPlace *place)
 
 /* Starts a walk through the ready turns of a kind (0: of all). */
 static void
-start_walk(NbmTurns * turns, Walk * walk, Datum kind, const NbmPlace *from)
+start_walk(NbmTurns *turns, Walk *walk, Datum kind, const NbmPlace *from)
 {
 	ScanKeyData keys[3];
 	int			count = 0;
@@ -193,7 +193,7 @@ nbm_turns_open(Datum kinds, const NbmPlace *from)
  * none.  The turn's strings are allocated in the current context.
  */
 bool
-nbm_turns_next(NbmTurns * turns, NbmTurn * turn)
+nbm_turns_next(NbmTurns *turns, NbmTurn *turn)
 {
 	for (;;)
 	{
@@ -252,7 +252,7 @@ write_turn(Relation relation, TupleTableSlot *slot, int64 job_id,
 
 /* The job of the turn that was given last is leased until then. */
 void
-nbm_turns_lease(NbmTurns * turns, TimestampTz until)
+nbm_turns_lease(NbmTurns *turns, TimestampTz until)
 {
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(turns->slot, false, NULL);
 
@@ -263,7 +263,7 @@ nbm_turns_lease(NbmTurns * turns, TimestampTz until)
 
 /* Closes the queue. */
 void
-nbm_turns_close(NbmTurns * turns)
+nbm_turns_close(NbmTurns *turns)
 {
 	for (int i = 0; i < turns->count; i++)
 	{
@@ -294,7 +294,7 @@ lock_row(Relation relation, ItemPointer tid, Snapshot snapshot,
  * place are put in the turn.  False where there is none.
  */
 static bool
-find_next(NbmTurn * turn, Snapshot snapshot)
+find_next(NbmTurn *turn, Snapshot snapshot)
 {
 	Relation	relation = open_ours("migration_job", RowShareLock, ACL_UPDATE);
 	Relation	index = open_index(relation, "migration_job_pkey");
@@ -367,7 +367,7 @@ find_turn(Relation relation, int64 notebook_id, int64 job_id,
  * nothing is changed.
  */
 bool
-nbm_turn_pass(NbmTurn * turn, TimestampTz at)
+nbm_turn_pass(NbmTurn *turn, TimestampTz at)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int64		from = turn->place.id;

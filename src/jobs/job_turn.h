@@ -14,14 +14,14 @@ typedef struct NbmTurn
 	const char *kind;
 	bool		is_ready;		/* to be handed out */
 	NbmPlace	place;			/* the job, and when it is handed out */
-}			NbmTurn;
+} NbmTurn;
 
 typedef struct NbmTurns NbmTurns;
 
-extern NbmTurns * nbm_turns_open(Datum kinds, const NbmPlace *from);
-extern bool nbm_turns_next(NbmTurns * turns, NbmTurn * turn);
-extern void nbm_turns_lease(NbmTurns * turns, TimestampTz until);
-extern void nbm_turns_close(NbmTurns * turns);
-extern bool nbm_turn_pass(NbmTurn * turn, TimestampTz at);
+extern NbmTurns *nbm_turns_open(Datum kinds, const NbmPlace *from);
+extern bool nbm_turns_next(NbmTurns *turns, NbmTurn *turn);
+extern void nbm_turns_lease(NbmTurns *turns, TimestampTz until);
+extern void nbm_turns_close(NbmTurns *turns);
+extern bool nbm_turn_pass(NbmTurn *turn, TimestampTz at);
 
 #endif							/* NBM_JOB_TURN_H */

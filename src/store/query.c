@@ -320,6 +320,26 @@ static const QueryText queries[QUERIES] =
 		" ORDER BY job_id DESC LIMIT 1",
 		2, {INT8OID, BYTEAOID}
 	},
+	[Q_JOB_HASTEN] = {
+		/*
+		 * Waits for nobody: who has the row locked is handing the job out, or
+		 * finishing it.  A retry keeps its time.
+		 */
+		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id,"
+		" GREATEST(priority, $2) AS priority,"
+		" CASE WHEN attempt" EQ "0 THEN LEAST(run_after, $3)"
+		" ELSE run_after END AS run_after"
+		" FROM " JOB " WHERE job_id" EQ "$1 AND state" EQ "'waiting'"
+		" AND (priority" LT "$2 OR attempt" EQ "0 AND run_after" GT "$3)"
+		" FOR NO KEY UPDATE SKIP LOCKED),"
+		" t AS (UPDATE " TURN " t SET at = c.run_after,"
+		" rank = CASE WHEN t.is_ready"
+		" THEN OPERATOR(pg_catalog.-) c.priority::bigint ELSE 0 END FROM c"
+		" WHERE t.notebook_id" EQ "c.notebook_id AND t.job_id" EQ "c.job_id)"
+		" UPDATE " JOB " j SET priority = c.priority, run_after = c.run_after"
+		" FROM c WHERE j.job_id" EQ "c.job_id",
+		3, {INT8OID, INT4OID, TIMESTAMPTZOID}
+	},
 	[Q_JOB_JOIN] = {
 		"SELECT true FROM " LINE " WHERE notebook_id" EQ "$1"
 		" AND kind" EQ "$2 FOR KEY SHARE",

@@ -52,6 +52,7 @@ typedef enum NbmQuery
 	Q_JOB_WORK,
 	Q_JOB_EQUAL_DONE,
 	Q_JOB_EQUAL_OPEN,
+	Q_JOB_HASTEN,
 	Q_JOB_JOIN,
 	Q_JOB_ADD,
 	Q_JOB_LEAD,
