@@ -77,6 +77,46 @@ is(sql(q{SELECT count(job_submit(1 + i % 20, kind => 'k' || i)) FROM generate_se
 is(sql(q{SELECT count(*) FILTER (WHERE job_cancel(job_id)) FROM migration_job WHERE finished_at IS NULL}), 20000, 'cancelled in one');
 is(sql('SELECT (SELECT count(*) FROM migration_line), (SELECT count(*) FROM migration_turn)'), '0|0', 'no line is left');
 
+# Each submit that leaves something to do notifies, also where the job is there already; one that is done at once does not.
+my $heard = sub { return scalar(() = sql("LISTEN notebook_migrate_job; $_[0]") =~ /Asynchronous notification/g); };
+is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 1, 'a submit notifies');
+is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 1, 'and one that finds the job waiting');
+sql(q{SELECT job_complete(job_id, token, NULL, NULL) FROM job_claim('w', kinds => '{heard}')});
+is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 0, 'not one whose job is done');
+
+# A worker with the rights that docs/worker.md has, and with any one of them less.
+{
+	my @grants = slurp_file('docs/worker.md') =~ /^```sql\n(GRANT.*?)^```$/gms;
+	my %steps = (
+		own => [ q{SELECT job_id AS j, token AS t FROM job_claim('w') \gset}, q{SELECT job_heartbeat(:j, :'t');}, q{SELECT job_complete(:j, :'t', NULL, NULL);},
+			q{SELECT FROM job_claim('w', '0'); SELECT job_id AS j, token AS t FROM job_claim('w') \gset}, q{SELECT job_fail(:j, :'t', 'e', false);} ],
+		convert => [ map { q{SELECT job_id AS j, token AS t FROM job_claim('w') \gset} . "\nSELECT FROM job_complete(:j, :'t', '$_', '{\"u\": [\"a\"]}');" }
+			  '{"code": {"u": "x = 1", "v": "y"}}', '{"code": {"u": "x = 1"}}' ]);
+	my $works = sub {
+		my ($kind, $before) = @_;
+		my $script = join "\n", '\set ON_ERROR_STOP 1', 'BEGIN;', $before, 'SET ROLE nb_worker;', $steps{$kind}->@*, 'ROLLBACK;';
+		my ($status, $out, $error) = $node->psql('postgres', $script);
+		return $status == 0 ? 1 : $error =~ /permission denied/ ? 0 : diag($error);
+	};
+
+	sql(q{SELECT job_prune('0'); CREATE ROLE nb_worker;
+		INSERT INTO notebook (notebook_id, name, content) VALUES (50, 'n', '{"cells": [{"id": "a", "cell_type": "code", "metadata": {}, "source": "x", "outputs": [], "execution_count": null}]}')});
+	for my $kind (qw(own convert))
+	{
+		my $fill = $kind eq 'own' ? q{SELECT count(job_submit(50, kind => 'own', dedupe => false)) FROM generate_series(1, 2);} :
+		  q{SELECT workflow_id AS wf FROM migration_accept(50, 1, '{"code": {"u": "x = 1", "old": "o"}}', '{"u": ["a"], "old": ["a"]}') \gset
+			SELECT job_submit(50), job_submit(50, payload => jsonb_build_object('workflow_id', :wf));};
+		my $block = shift @grants;
+		sql($block);
+		is($works->($kind, $fill), 1, "$kind: these rights are enough");
+		my @needless = grep { my $revoke = $_; $works->($kind, "$fill $revoke") }
+		  map { my ($rights, $what, $names) = /^GRANT (.*?) ON (FUNCTION |SCHEMA |)(.*?) TO/s;
+			map { my $right = $_; map { "REVOKE $right ON $what$_ FROM nb_worker;" } split /,\s*/, $names } split /, /, $rights }
+		  $block =~ /(GRANT.*?;)/gs;
+		is("@needless", '', "$kind: and each is needed");
+	}
+}
+
 # The real thing, with a stub for the model.
 SKIP:
 {
