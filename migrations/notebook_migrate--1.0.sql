@@ -263,24 +263,21 @@ COMMENT ON CONSTRAINT workflow_removed_pkey ON notebook_migrate.workflow_removed
 CREATE TABLE notebook_migrate.migration_job (
   notebook_id bigint NOT NULL,
   job_id bigint GENERATED ALWAYS AS IDENTITY,
-  rank bigint NOT NULL,
-  created_at timestamptz NOT NULL,
   run_after timestamptz NOT NULL,
+  finished_at timestamptz,
+  priority int NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  created_at timestamptz NOT NULL,
   started_at timestamptz,
   lease_until timestamptz,
-  finished_at timestamptz,
   workflow_id bigint,
   mapping_id bigint,
   equal_to bigint,
   version int NOT NULL,
-  priority int NOT NULL,
   attempt int NOT NULL DEFAULT 0,
   max_attempts int NOT NULL,
   workflow_version int,
-  is_first boolean NOT NULL,
-  is_due boolean NOT NULL,
   dedupe boolean NOT NULL,
-  kind text NOT NULL,
   state text NOT NULL DEFAULT 'waiting',
   worker text,
   token uuid,
@@ -290,38 +287,53 @@ CREATE TABLE notebook_migrate.migration_job (
   errors jsonb,
   usage jsonb,
   warnings text[],
-  PRIMARY KEY (notebook_id, job_id),
-  CONSTRAINT migration_job_state CHECK (state OPERATOR(pg_catalog.=) ANY
-    (ARRAY['waiting', 'leased', 'done', 'failed', 'dead', 'cancelled']))
+  PRIMARY KEY (notebook_id, kind, job_id)
 ) WITH (fillfactor = 50);
 CREATE INDEX migration_job_id ON notebook_migrate.migration_job (job_id);
-CREATE INDEX migration_job_line ON notebook_migrate.migration_job (notebook_id, kind, job_id)
-  WHERE finished_at IS NULL;
-CREATE INDEX migration_job_next ON notebook_migrate.migration_job (rank, run_after, job_id)
-  WHERE is_first AND is_due AND state OPERATOR(pg_catalog.=) 'waiting';
-CREATE INDEX migration_job_next_kind ON notebook_migrate.migration_job (kind, rank, run_after, job_id)
-  WHERE is_first AND is_due AND state OPERATOR(pg_catalog.=) 'waiting';
-CREATE INDEX migration_job_leased ON notebook_migrate.migration_job (lease_until)
-  WHERE state OPERATOR(pg_catalog.=) 'leased';
-CREATE INDEX migration_job_later ON notebook_migrate.migration_job (run_after)
-  WHERE is_first AND NOT is_due AND state OPERATOR(pg_catalog.=) 'waiting';
 CREATE INDEX migration_job_work ON notebook_migrate.migration_job (notebook_id, work, job_id)
-  WHERE dedupe OR state OPERATOR(pg_catalog.=) 'done';
+  WHERE dedupe;
+
+CREATE TABLE notebook_migrate.migration_line (
+  notebook_id bigint NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  PRIMARY KEY (notebook_id, kind)
+);
+
+CREATE TABLE notebook_migrate.migration_turn (
+  notebook_id bigint NOT NULL,
+  job_id bigint NOT NULL,
+  rank bigint NOT NULL,
+  at timestamptz NOT NULL,
+  is_ready boolean NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  PRIMARY KEY (notebook_id, job_id)
+);
+CREATE INDEX migration_turn_next ON notebook_migrate.migration_turn (is_ready, rank, at, job_id);
+CREATE INDEX migration_turn_kind ON notebook_migrate.migration_turn (kind, is_ready, rank, at, job_id);
+COMMENT ON TABLE notebook_migrate.migration_line IS
+  'One row for each notebook and kind that has unfinished jobs: what submitters and those who finish the last job lock';
+COMMENT ON TABLE notebook_migrate.migration_turn IS
+  'One row a line: its first unfinished job, which is handed out or can be';
+COMMENT ON CONSTRAINT migration_line_pkey ON notebook_migrate.migration_line IS 'Each line once';
+COMMENT ON CONSTRAINT migration_turn_pkey ON notebook_migrate.migration_turn IS 'Finds the turn of a job';
+COMMENT ON INDEX notebook_migrate.migration_turn_next IS 'What can be handed out, in the order in which it is; and before that, by the time, what cannot yet';
+COMMENT ON INDEX notebook_migrate.migration_turn_kind IS 'The same for workers that take some kinds only';
+COMMENT ON COLUMN notebook_migrate.migration_line.notebook_id IS 'The notebook';
+COMMENT ON COLUMN notebook_migrate.migration_line.kind IS 'The kind of its jobs';
+COMMENT ON COLUMN notebook_migrate.migration_turn.notebook_id IS 'The notebook';
+COMMENT ON COLUMN notebook_migrate.migration_turn.job_id IS 'The job';
+COMMENT ON COLUMN notebook_migrate.migration_turn.rank IS 'While it is ready: its priority times -1; else 0';
+COMMENT ON COLUMN notebook_migrate.migration_turn.at IS 'While it is ready: its run_after; else when the lease or the wait ends';
+COMMENT ON COLUMN notebook_migrate.migration_turn.is_ready IS 'Can it be handed out? As far as has been noticed';
+COMMENT ON COLUMN notebook_migrate.migration_turn.kind IS 'The kind of job';
 COMMENT ON TABLE notebook_migrate.migration_job IS
   'One row a job: what is to be done with a version of a notebook, who has it, what came of it. Written by the job functions';
 COMMENT ON SEQUENCE notebook_migrate.migration_job_job_id_seq IS 'Ids of jobs';
-COMMENT ON CONSTRAINT migration_job_pkey ON notebook_migrate.migration_job IS 'Finds the jobs of a notebook';
-COMMENT ON CONSTRAINT migration_job_state ON notebook_migrate.migration_job IS 'The states there are';
+COMMENT ON CONSTRAINT migration_job_pkey ON notebook_migrate.migration_job IS 'The jobs of a notebook and kind, oldest first';
 COMMENT ON INDEX notebook_migrate.migration_job_id IS 'Finds a job';
-COMMENT ON INDEX notebook_migrate.migration_job_line IS 'The unfinished jobs of a notebook and kind, oldest first';
-COMMENT ON INDEX notebook_migrate.migration_job_next IS 'What can be handed out, in the order in which it is';
-COMMENT ON INDEX notebook_migrate.migration_job_next_kind IS 'The same for workers that take some kinds only';
-COMMENT ON INDEX notebook_migrate.migration_job_leased IS 'Finds leases that ran out';
-COMMENT ON INDEX notebook_migrate.migration_job_later IS 'Finds retries and late starts that have become due';
 COMMENT ON INDEX notebook_migrate.migration_job_work IS 'Finds equal work';
 COMMENT ON COLUMN notebook_migrate.migration_job.notebook_id IS 'The notebook';
 COMMENT ON COLUMN notebook_migrate.migration_job.job_id IS 'The job';
-COMMENT ON COLUMN notebook_migrate.migration_job.rank IS 'The priority times -1: the order of jobs is that of an index';
 COMMENT ON COLUMN notebook_migrate.migration_job.created_at IS 'When it was submitted';
 COMMENT ON COLUMN notebook_migrate.migration_job.run_after IS 'Not handed out before; moved on by each failure';
 COMMENT ON COLUMN notebook_migrate.migration_job.started_at IS 'When it was last handed out';
@@ -335,9 +347,7 @@ COMMENT ON COLUMN notebook_migrate.migration_job.priority IS 'Higher is handed o
 COMMENT ON COLUMN notebook_migrate.migration_job.attempt IS 'How often it was handed out';
 COMMENT ON COLUMN notebook_migrate.migration_job.max_attempts IS 'How often it may be';
 COMMENT ON COLUMN notebook_migrate.migration_job.workflow_version IS 'Its result: the version of the workflow';
-COMMENT ON COLUMN notebook_migrate.migration_job.is_first IS 'No older job of its notebook and kind was unfinished';
-COMMENT ON COLUMN notebook_migrate.migration_job.is_due IS 'Its run_after has come';
-COMMENT ON COLUMN notebook_migrate.migration_job.dedupe IS 'Whether equal work that is asked for while it is unfinished is answered with it';
+COMMENT ON COLUMN notebook_migrate.migration_job.dedupe IS 'Whether equal work that is asked for is answered with it: from the beginning, or since it is done';
 COMMENT ON COLUMN notebook_migrate.migration_job.kind IS 'What is to be done: convert, or a word of the application';
 COMMENT ON COLUMN notebook_migrate.migration_job.state IS 'waiting, leased, done, failed, dead or cancelled';
 COMMENT ON COLUMN notebook_migrate.migration_job.worker IS 'Who had it last';
@@ -457,6 +467,8 @@ SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.workflow_removed', 
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.workflow_head_workflow_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_job', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_line', '');
+SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_turn', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.migration_job_job_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.schema_migration', '');
 SELECT pg_catalog.pg_extension_config_dump('notebook_migrate.schema_history', '');

@@ -57,6 +57,9 @@ SELECT job_prune('-1 s');
 SELECT job_complete(1, gen_random_uuid(), NULL, NULL, '5');
 SELECT count(*) FROM migration_job WHERE notebook_id = 821;
 
+-- More than there is may be asked for.
+SELECT count(*) FROM job_claim('w', n => 2147483647);
+
 -- Whose job it is.
 SELECT job_submit(821, kind => 'note') AS job \gset
 CREATE FUNCTION pg_temp.refusal(job bigint, token uuid) RETURNS text LANGUAGE plpgsql AS $$

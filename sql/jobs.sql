@@ -19,6 +19,11 @@ BEGIN
   RETURN (SELECT string_agg(state, ', ' ORDER BY job_id) FROM job WHERE name = $1);
 END $$;
 
+-- What waits for a retry is let go on at once.
+CREATE FUNCTION pg_temp.make_due(bigint) RETURNS void LANGUAGE sql AS $$
+  UPDATE migration_job SET run_after = now() WHERE job_id = $1;
+  UPDATE migration_turn SET at = now() WHERE job_id = $1 $$;
+
 -- Nothing to do is no error.
 SELECT * FROM job_claim('w');
 
@@ -71,16 +76,32 @@ SELECT job_status(:late) ->> 'state' AS state;
 SELECT job_heartbeat(:late, :'token');
 SELECT job_complete(:late, :'token', NULL, NULL);
 
+-- A lease of no time is over at once, but not within the call that gave it: no job comes twice.
+SELECT count(pg_temp.submit('brief ' || i, 800 + i)) FROM generate_series(1, 3) AS i;
+SELECT pg_temp.claim(9, lease => '0 s') AS first, pg_temp.claim(9, lease => '0 s') AS then;
+SELECT job_cancel(job_id) FROM job WHERE name LIKE 'brief%' ORDER BY job_id;
+
+-- Who asks again for work that waits can have it sooner, never later, and workers are notified again.
+SELECT pg_temp.submit('urgent', 802, 1) AS urgent, pg_temp.submit('usual', 801, 3) > 0 AS usual \gset
+SELECT pg_temp.submit('urgent', 802, 5) = :urgent AS sooner, pg_temp.submit('urgent', 802, 2) = :urgent AS no_later;
+SELECT priority FROM job WHERE job_id = :urgent;
+SELECT pg_temp.claim(2);
+SELECT pg_temp.submit('urgent', 802, 9) = :urgent AS while_leased;
+SELECT pg_temp.done('urgent'), pg_temp.done('usual');
+SELECT job_submit(802, kind => 'note', payload => '{"job": "in an hour"}', run_after => now() + interval '1 hour') AS hour \gset
+SELECT pg_temp.submit('in an hour', 802) = :hour AS now_then;
+SELECT pg_temp.claim(), pg_temp.done('in an hour');
+
 -- Failures: back-off with jitter, then the dead-letter state; the line goes on only then.
 SELECT job_submit(801, kind => 'note', payload => '{"job": "bad"}', max_attempts => 3) AS bad, pg_temp.submit('after') AS after \gset
 SELECT pg_temp.claim();
 SELECT job_fail(:bad, token, 'no answer') FROM job WHERE job_id = :bad;
 SELECT state, run_after - now() BETWEEN '4 s' AND '16 s' AS in_a_while, pg_temp.claim() FROM job WHERE job_id = :bad;
-UPDATE migration_job SET run_after = now() WHERE job_id = :bad;
+SELECT pg_temp.make_due(:bad);
 SELECT pg_temp.claim();
 SELECT job_fail(:bad, token, 'no answer again') FROM job WHERE job_id = :bad;
 SELECT state, run_after - now() BETWEEN '9 s' AND '31 s' AS in_a_while FROM job WHERE job_id = :bad;
-UPDATE migration_job SET run_after = now() WHERE job_id = :bad;
+SELECT pg_temp.make_due(:bad);
 SELECT pg_temp.claim(lease => '0 s'), pg_temp.claim(5);
 SELECT s ->> 'state' AS state, s ->> 'attempts' AS attempts, s ->> 'error' AS error, jsonb_array_length(s -> 'errors') AS errors FROM job_status(:bad) AS s;
 SELECT job_fail(:after, token, 'hopeless', false) FROM job WHERE job_id = :after;

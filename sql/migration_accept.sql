@@ -88,6 +88,15 @@ SELECT * FROM pg_temp.brief(:w);
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "edges": [["clean", "UDF3"]]}', '{}', :w);
 -- An edge that closes a cycle with links that stay is left out; so is one that names nothing.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "edges": [["UDF4", "clean"], ["UDF4", "Rows 2"]]}', '{}', :w);
+-- Columns are strings where no link leaves an operator, and binary else: so they become with its first link. Of an operator that stays outputs may be stated.
+CREATE FUNCTION pg_temp.columns(wf bigint) RETURNS TABLE(operator_key int, columns jsonb) LANGUAGE sql AS $$
+  SELECT k.operator_key, jsonb_path_query_array(o, '$.operatorProperties.outputColumns[*].*')
+    FROM notebook_migrate.workflow, jsonb_array_elements(content -> 'operators') AS o,
+      notebook_migrate.workflow_operators(wf) AS k
+   WHERE workflow_id = wf AND k.operator_id = o ->> 'operatorID' ORDER BY 1 $$;
+SELECT * FROM pg_temp.columns(:w);
+SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF10": "after it"}, "edges": [["UDF4", "UDF10"]], "outputs": {"UDF10": ["end"], "clean": ["data", "rest"], "nobody": ["x"]}}', '{}', :w);
+SELECT * FROM pg_temp.columns(:w);
 -- A new name; other members of the workflow stay.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF9": "more"}}', '{}', :w, 'renamed');
 SELECT name, version, content -> 'settings' FROM workflow WHERE workflow_id = :w;
@@ -113,6 +122,10 @@ SELECT * FROM pg_temp.brief(:odd);
 SELECT workflow_id AS lined, warnings FROM migration_accept(4401, 1, '{"code": {"A": "a", "B": "b"}}', '{"A": [[1, 3]], "B": [[3, 5], {"cell": "load", "lines": [[1, 1]]}]}') \gset
 SELECT display_name, cell_id, l.lines, :'warnings' FROM mapping_links(4401, 1, :lined, NULL) AS l JOIN workflow_operators(:lined) USING (operator_key)
  ORDER BY display_name COLLATE "C", l.position;
+
+-- A UDF may be called code.
+SELECT warnings FROM migration_accept(4401, 1, '{"code": {"code": "a"}}', '{"code": ["load"]}', :odd);
+SELECT workflow_parse_reply('{"code": ["load"], "plot": ["plot"]}') -> 'kind';
 
 -- Nothing is written where a reply is refused.
 SELECT (SELECT count(*) FROM workflow_version) + (SELECT count(*) FROM mapping) AS before \gset

@@ -18,7 +18,8 @@
  * Where the way is short nothing is remembered.
  *
  * The same goes for the look for leases that ran out and retries that are
- * due: for as many times as long as it took, it is not made again.
+ * due: for as many times as long as it took, and for WAKE_LASTS microseconds,
+ * it is not made again.
  */
 #include "postgres.h"
 
@@ -33,6 +34,8 @@
 #define FRONT_FAR 60
 /* How often the time of a walk its result is believed. */
 #define FRONT_LASTS 50
+/* How long it is believed at least that time has made nothing ready. */
+#define WAKE_LASTS (10 * 1000)
 
 typedef struct Memory
 {
@@ -54,8 +57,8 @@ is_fresh(const Memory *memory, TimestampTz now)
 }
 
 /* Which of two places is before the other? */
-static int
-place_cmp(const NbmPlace *a, const NbmPlace *b)
+int
+nbm_place_cmp(const NbmPlace *a, const NbmPlace *b)
 {
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
@@ -121,7 +124,7 @@ nbm_front_end(const NbmFrontWatch *watch, NbmPlace last)
 void
 nbm_front_lower(NbmPlace place)
 {
-	if (place_cmp(&place, &front.place) < 0)
+	if (nbm_place_cmp(&place, &front.place) < 0)
 		front.place = place;
 }
 
@@ -141,4 +144,5 @@ void
 nbm_wake_end(const NbmWakeWatch *watch)
 {
 	keep(&waking, watch->began);
+	waking.until = Max(waking.until, waking.since + WAKE_LASTS);
 }

@@ -31,6 +31,7 @@ typedef struct NbmWakeWatch
 	TimestampTz began;
 } NbmWakeWatch;
 
+extern int	nbm_place_cmp(const NbmPlace *a, const NbmPlace *b);
 extern void nbm_front_forget(void);
 extern NbmFrontWatch nbm_front_begin(Datum kinds);
 extern void nbm_front_end(const NbmFrontWatch *watch, NbmPlace last);

@@ -3,19 +3,24 @@
  *		The queue's table: with query.c, the only room that knows it.
  *
  * The jobs of one notebook and kind are a line, in the order of their ids.
- * Only the first unfinished one of a line can be handed out, and is marked so
- * (is_first); whoever finishes it marks the next.  So what can be handed out
- * is in one index, in order, without all that waits behind it, and a claim
- * costs the same whatever else there is.
+ * Only the first unfinished one of a line can be handed out: it has the turn,
+ * a narrow row beside the job's, and whoever finishes it passes that on to the
+ * next.  So what can be handed out is in one index, in order, without all that
+ * waits behind it, and a claim costs the same whatever else there is; and of a
+ * job's own row nothing changes that an index holds, so that writing it is
+ * cheap.
  *
- * That no line is ever left without a first one is a matter of two locks.
- * Submitters of a notebook queue on its head row, so ids follow the order of
- * commits.  And who adds to a line, or finishes its first one, holds the
- * line's lock to the end of the transaction, and then looks with a snapshot
- * that is newer than the lock: so either a submitter sees that no job is left
- * before its own, or whoever finished that one sees the submitter's.  It is
- * an advisory lock of a class of its own, which no user can take.  Handing out
- * does not need it, so a submitter who takes his time stops no worker.
+ * That no line is ever left without a turn is a matter of locks.  While a line
+ * has unfinished jobs, it has a row.  Submitters of a notebook queue on its
+ * head row, so ids follow the order of commits, and each holds the line's row
+ * in KEY SHARE mode to the end of the transaction.  Whoever finds no next job
+ * locks the row FOR UPDATE, which waits for them, looks again with a snapshot
+ * that is newer than the lock, and deletes it.  Locks of rows need no room in
+ * shared memory, however many a transaction takes.
+ *
+ * Who changes a job locks its row first, then that of its turn.  Who comes
+ * from the turn, a claim or a look at the time, passes over a job that is
+ * locked.  So nobody waits in a circle.
  *
  * Time makes jobs ready, too: leases run out, retries and late starts become
  * due.  Each claim wakes what has come.
@@ -23,9 +28,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
-#include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
@@ -34,12 +36,8 @@
 #include "compat.h"
 #include "job_front.h"
 #include "job_store.h"
+#include "job_turn.h"
 #include "store.h"
-
-/* Candidates looked at beyond those asked for, where kinds are merged. */
-#define SPARE_CANDIDATES 64
-/* Users' advisory locks are of the classes 1 and 2. */
-#define LINE_LOCK_CLASS 5421
 
 /* Runs a query of the queue. */
 static uint64
@@ -96,33 +94,19 @@ nbm_job_find_equal(const NbmNewJob *job, bool is_done)
 }
 
 /*
- * Locks the line of a notebook and kind to the end of the transaction.
+ * Lets a waiting job come as early as another one that asks for the same work
+ * would have: by the higher priority, and at the earlier time.
  */
-static void
-lock_line(int64 notebook_id, const char *kind)
+void
+nbm_job_hasten(int64 id, const NbmNewJob *job)
 {
-	uint64		line = hash_bytes_extended((const unsigned char *) kind,
-										   strlen(kind), notebook_id);
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (line >> 32),
-						 (uint32) line, LINE_LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-/*
- * Joins a job's line, until the end of the transaction: is there an
- * unfinished one before it?
- */
-bool
-nbm_job_join_line(const NbmNewJob *job)
-{
-	Datum		values[2] = {
-		Int64GetDatum(job->notebook_id), CStringGetTextDatum(job->kind)
+	Datum		values[3] = {
+		Int64GetDatum(id), Int32GetDatum(job->priority),
+		TimestampTzGetDatum(job->run_after)
 	};
 
-	lock_line(job->notebook_id, job->kind);
-	return nbm_query_run_latest(Q_JOB_LAST, values, NULL) > 0;
+	if (run(Q_JOB_HASTEN, values, NULL) > 0)
+		nbm_front_forget();
 }
 
 /* The arguments that all ways of adding a job have in common. */
@@ -140,19 +124,35 @@ set_new_job(const NbmNewJob *job, Datum *values)
 	values[8] = job->work;
 }
 
-/* Adds a waiting job to its line; returns its id. */
+/*
+ * Adds a waiting job to its line, which is begun where there is none: the
+ * caller holds the notebook's lock.  Returns the job's id.
+ */
 int64
-nbm_job_add(const NbmNewJob *job, bool is_first)
+nbm_job_add(const NbmNewJob *job)
 {
 	NbmPlace	place = {-(int64) job->priority, job->run_after};
-	Datum		values[11];
+	Datum		line[2] = {
+		Int64GetDatum(job->notebook_id), CStringGetTextDatum(job->kind)
+	};
+	bool		is_first = nbm_query_run_latest(Q_JOB_JOIN, line, NULL) == 0;
+	Datum		values[10];
 
 	set_new_job(job, values);
-	values[9] = BoolGetDatum(is_first);
-	values[10] = BoolGetDatum(job->dedupe);
+	values[9] = BoolGetDatum(job->dedupe);
 	run(Q_JOB_ADD, values, NULL);
 	place.id = DatumGetInt64(nbm_query_column(0, 1, NULL));
-	nbm_front_lower(place);
+	if (is_first)
+	{
+		Datum		lead[6] = {
+			line[0], line[1], Int64GetDatum(place.id),
+			Int64GetDatum(place.rank), TimestampTzGetDatum(job->run_after),
+			TimestampTzGetDatum(job->at)
+		};
+
+		run(Q_JOB_LEAD, lead, NULL);
+		nbm_front_lower(place);
+	}
 	return place.id;
 }
 
@@ -172,34 +172,32 @@ nbm_job_add_equal(const NbmNewJob *job, int64 equal_to)
 	return DatumGetInt64(nbm_query_column(0, 1, NULL));
 }
 
-/* A job's place in the queue: three columns of a row, from a number on. */
-static NbmPlace
-read_place(uint64 row, int number)
-{
-	NbmPlace	place;
-
-	place.rank = DatumGetInt64(nbm_query_column(row, number, NULL));
-	place.run_after = DatumGetTimestampTz(nbm_query_column(row, number + 1,
-														   NULL));
-	place.id = DatumGetInt64(nbm_query_column(row, number + 2, NULL));
-	return place;
-}
-
 /*
- * Makes the next job of a line the first one, after a job that was that is
- * finished.
+ * Passes the turn to the next job of a line, after one that is finished.
+ * Where there is none the line ends, but only when no submitter can be adding
+ * to it any more.
  */
 static void
-promote(int64 notebook_id, const char *kind, int64 after, TimestampTz at)
+pass_turn(int64 notebook_id, const char *kind, int64 id, TimestampTz at)
 {
-	Datum		values[4] = {
+	NbmTurn		turn = {notebook_id, kind};
+	Datum		values[3] = {
 		Int64GetDatum(notebook_id), CStringGetTextDatum(kind),
-		Int64GetDatum(after), TimestampTzGetDatum(at)
+		Int64GetDatum(id)
 	};
 
-	lock_line(notebook_id, kind);
-	if (nbm_query_run_latest(Q_JOB_PROMOTE, values, NULL) > 0)
-		nbm_front_lower(read_place(0, 1));
+	turn.place.id = id;
+	if (!nbm_turn_pass(&turn, at))
+	{
+		nbm_query_run_latest(Q_JOB_LINE_LOCK, values, NULL);
+		if (!nbm_turn_pass(&turn, at))
+		{
+			nbm_query_run_latest(Q_JOB_LINE_END, values, NULL);
+			return;
+		}
+	}
+	if (turn.is_ready)
+		nbm_front_lower(turn.place);
 }
 
 /*
@@ -228,64 +226,73 @@ wake(TimestampTz at)
 		nbm_front_forget();
 	for (uint64 row = 0; row < rows; row++)
 	{
-		SPI_tuptable = woken;	/* which promote() changes */
+		SPI_tuptable = woken;	/* which pass_turn() changes */
 		if (DatumGetBool(nbm_query_column(row, 4, NULL)))
-			promote(DatumGetInt64(nbm_query_column(row, 1, NULL)),
-					TextDatumGetCString(nbm_query_column(row, 2, NULL)),
-					DatumGetInt64(nbm_query_column(row, 3, NULL)), at);
+			pass_turn(DatumGetInt64(nbm_query_column(row, 1, NULL)),
+					  TextDatumGetCString(nbm_query_column(row, 2, NULL)),
+					  DatumGetInt64(nbm_query_column(row, 3, NULL)), at);
 	}
 	return true;
 }
 
-/* Reads a row of the last result of a claim. */
-static void
-read_claim(uint64 row, NbmClaim *claim)
+/*
+ * Hands out the job whose turn it is; false where somebody has it locked, who
+ * is cancelling it, or where the caller may not see it.
+ */
+static bool
+hand_out(const NbmClaimer *claimer, const NbmTurn *turn, NbmClaim *claim)
 {
 	NbmJob	   *job = &claim->job;
-
-	memset(claim, 0, sizeof(*claim));
-	job->id = DatumGetInt64(nbm_query_column(row, 1, NULL));
-	job->has_token = true;
-	job->token = *DatumGetUUIDP(nbm_query_column(row, 2, NULL));
-	job->notebook_id = DatumGetInt64(nbm_query_column(row, 3, NULL));
-	job->version = DatumGetInt32(nbm_query_column(row, 4, NULL));
-	job->kind = TextDatumGetCString(nbm_query_column(row, 5, NULL));
-	job->state = pstrdup("leased");
-	job->attempt = DatumGetInt32(nbm_query_column(row, 6, NULL));
-	job->payload = DatumGetJsonbPCopy(nbm_query_column(row, 7, NULL));
-	job->lease_until = DatumGetTimestampTz(nbm_query_column(row, 8, NULL));
-	job->is_first = true;
-}
-
-/* The arguments of a claim that starts at a place in the queue. */
-static void
-set_place(const NbmPlace *place, Datum *values)
-{
-	values[0] = Int64GetDatum(place->rank);
-	values[1] = TimestampTzGetDatum(place->run_after);
-	values[2] = Int64GetDatum(place->id);
-}
-
-/*
- * Hands out up to n jobs from a place in the queue on; rows are in
- * SPI_tuptable.
- */
-static uint64
-hand_out(const NbmClaimer *claimer, int64 n, const NbmPlace *from)
-{
-	Datum		values[9] = {
-		CStringGetTextDatum(claimer->worker),
-		TimestampTzGetDatum(claimer->at), Int64GetDatum(n),
+	Datum		values[4] = {
+		Int64GetDatum(turn->place.id), CStringGetTextDatum(claimer->worker),
+		TimestampTzGetDatum(claimer->at),
 		TimestampTzGetDatum(claimer->lease_until)
 	};
 
-	set_place(from, &values[4]);
-	if (claimer->kinds == 0)
-		return run(n == 1 ? Q_JOB_CLAIM_ONE : Q_JOB_CLAIM, values, NULL);
-	values[7] = claimer->kinds;
-	values[8] = Int64GetDatum(n > PG_INT64_MAX - SPARE_CANDIDATES ? n :
-							  n + SPARE_CANDIDATES);
-	return run(Q_JOB_CLAIM_KINDS, values, NULL);
+	if (run(Q_JOB_CLAIM, values, NULL) == 0)
+		return false;
+	memset(claim, 0, sizeof(*claim));
+	job->id = turn->place.id;
+	job->notebook_id = turn->notebook_id;
+	job->kind = turn->kind;
+	job->state = "leased";
+	job->lease_until = claimer->lease_until;
+	job->has_token = true;
+	job->token = *DatumGetUUIDP(nbm_query_column(0, 1, NULL));
+	job->version = DatumGetInt32(nbm_query_column(0, 2, NULL));
+	job->attempt = DatumGetInt32(nbm_query_column(0, 3, NULL));
+	job->payload = DatumGetJsonbPCopy(nbm_query_column(0, 4, NULL));
+	return true;
+}
+
+/*
+ * Hands out up to n jobs from a place in the queue on; the place becomes that
+ * of the last one.  The claims are allocated in the current context.
+ */
+static NbmClaim *
+hand_out_from(const NbmClaimer *claimer, NbmPlace *place, int n, int *count)
+{
+	NbmTurns   *turns = nbm_turns_open(claimer->kinds, place);
+	int			room = 8;
+	NbmClaim   *claims = palloc_array(NbmClaim, room);
+	NbmTurn		turn;
+
+	*count = 0;
+	while (*count < n && nbm_turns_next(turns, &turn))
+	{
+		if (*count == room)
+		{
+			room *= 2;
+			claims = repalloc_huge(claims, mul_size(sizeof(NbmClaim), room));
+		}
+		if (!hand_out(claimer, &turn, &claims[*count]))
+			continue;
+		nbm_turns_lease(turns, claimer->lease_until);
+		*place = turn.place;
+		(*count)++;
+	}
+	nbm_turns_close(turns);
+	return claims;
 }
 
 /*
@@ -293,33 +300,27 @@ hand_out(const NbmClaimer *claimer, int64 n, const NbmPlace *from)
  * being given just now.  The claims are allocated in the current context.
  */
 NbmClaim *
-nbm_job_take(const NbmClaimer *claimer, int64 n, int *count)
+nbm_job_take(const NbmClaimer *claimer, int n, int *count)
 {
-	NbmFrontWatch watch;
-	NbmClaim   *claims;
-	bool		is_awake;
-	uint64		rows;
+	bool		is_awake = wake(claimer->at);
+	NbmFrontWatch watch = nbm_front_begin(claimer->kinds);
+	NbmPlace	place = watch.from;
+	NbmClaim   *claims = hand_out_from(claimer, &place, n, count);
 
-	is_awake = wake(claimer->at);
-	watch = nbm_front_begin(claimer->kinds);
-	rows = hand_out(claimer, n, &watch.from);
-	if (rows < n && (watch.is_known || !is_awake))
+	if (*count < n && (watch.is_known || !is_awake))
 	{
 		/* take no memory's word for it that there is no more */
 		nbm_front_forget();
-		if (rows == 0)
+		if (*count == 0)
 		{
 			wake(claimer->at);
 			watch = nbm_front_begin(claimer->kinds);
-			rows = hand_out(claimer, n, &watch.from);
+			place = watch.from;
+			claims = hand_out_from(claimer, &place, n, count);
 		}
 	}
-	if (rows == n)
-		nbm_front_end(&watch, read_place(rows - 1, 10));
-	claims = palloc_array(NbmClaim, Max(rows, 1));
-	for (uint64 row = 0; row < rows; row++)
-		read_claim(row, &claims[row]);
-	*count = rows;
+	if (*count == n)
+		nbm_front_end(&watch, place);
 	return claims;
 }
 
@@ -346,14 +347,13 @@ nbm_job_lock(int64 id, NbmJob *job)
 	job->state = TextDatumGetCString(nbm_query_column(0, 4, NULL));
 	job->attempt = DatumGetInt32(nbm_query_column(0, 5, NULL));
 	job->max_attempts = DatumGetInt32(nbm_query_column(0, 6, NULL));
-	job->is_first = DatumGetBool(nbm_query_column(0, 7, NULL));
-	value = nbm_query_column(0, 8, &is_null);
+	value = nbm_query_column(0, 7, &is_null);
 	job->lease_until = is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	value = nbm_query_column(0, 9, &is_null);
+	value = nbm_query_column(0, 8, &is_null);
 	job->has_token = !is_null;
 	if (!is_null)
 		job->token = *DatumGetUUIDP(value);
-	job->payload = DatumGetJsonbPCopy(nbm_query_column(0, 10, NULL));
+	job->payload = DatumGetJsonbPCopy(nbm_query_column(0, 9, NULL));
 }
 
 /* Moves a lease's end; progress is kept where there is no new one (NULL). */
@@ -368,6 +368,17 @@ nbm_job_extend(const NbmJob *job, TimestampTz lease_until, Jsonb *progress)
 
 	nulls[3] = null_flag(progress);
 	run(Q_JOB_EXTEND, values, nulls);
+}
+
+/* Is a job that the caller has locked the first one of its line? */
+static bool
+is_first(const NbmJob *job)
+{
+	Datum		values[2] = {
+		Int64GetDatum(job->notebook_id), Int64GetDatum(job->id)
+	};
+
+	return nbm_query_run_latest(Q_JOB_IS_FIRST, values, NULL) > 0;
 }
 
 /*
@@ -394,8 +405,8 @@ nbm_job_finish(const NbmJob *job, const char *state, TimestampTz at,
 	values[9] = text_or_null(error);
 	nulls[9] = null_flag(error);
 	run(Q_JOB_FINISH, values, nulls);
-	if (job->is_first)
-		promote(job->notebook_id, job->kind, job->id, at);
+	if (is_first(job))
+		pass_turn(job->notebook_id, job->kind, job->id, at);
 }
 
 /*
@@ -415,9 +426,8 @@ nbm_job_done(int64 id, const pg_uuid_t *token, const char *except_kind,
 	nulls[3] = null_flag(usage);
 	if (run(Q_JOB_DONE, values, nulls) == 0)
 		return false;
-	if (DatumGetBool(nbm_query_column(0, 3, NULL)))
-		promote(DatumGetInt64(nbm_query_column(0, 1, NULL)),
-				TextDatumGetCString(nbm_query_column(0, 2, NULL)), id, at);
+	pass_turn(DatumGetInt64(nbm_query_column(0, 1, NULL)),
+			  TextDatumGetCString(nbm_query_column(0, 2, NULL)), id, at);
 	return true;
 }
 

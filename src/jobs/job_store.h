@@ -30,11 +30,10 @@ typedef struct NbmJob
 	int64		id;
 	int64		notebook_id;
 	int32		version;
-	char	   *kind;
-	char	   *state;
+	const char *kind;
+	const char *state;
 	int32		attempt;
 	int32		max_attempts;
-	bool		is_first;		/* in the line of its notebook and kind */
 	bool		has_token;
 	pg_uuid_t	token;
 	TimestampTz lease_until;
@@ -67,11 +66,11 @@ typedef struct NbmClaimer
 
 extern Datum nbm_job_work(const NbmNewJob *job);
 extern int64 nbm_job_find_equal(const NbmNewJob *job, bool is_done);
-extern bool nbm_job_join_line(const NbmNewJob *job);
-extern int64 nbm_job_add(const NbmNewJob *job, bool is_first);
+extern void nbm_job_hasten(int64 id, const NbmNewJob *job);
+extern int64 nbm_job_add(const NbmNewJob *job);
 extern int64 nbm_job_add_equal(const NbmNewJob *job, int64 equal_to);
 
-extern NbmClaim *nbm_job_take(const NbmClaimer *claimer, int64 n, int *count);
+extern NbmClaim *nbm_job_take(const NbmClaimer *claimer, int n, int *count);
 
 extern void nbm_job_lock(int64 id, NbmJob *job);
 extern void nbm_job_extend(const NbmJob *job, TimestampTz lease_until,

@@ -114,7 +114,8 @@ read_payload(Jsonb *payload)
 /*
  * Submits a job for a version of its notebook (NULL: the head).  Where equal
  * work was done, the job is done at once, with the same result; where it is
- * to be done already, that job is the answer.  Returns the id.  Raises 02000
+ * to be done already, that job is the answer, and comes as early as this one
+ * would have.  Returns the id.  Raises 02000
  * where notebook, version or workflow do not exist.
  */
 int64
@@ -124,7 +125,7 @@ nbm_jobs_submit(NbmNewJob *job, const int32 *version)
 	NbmStore	notebook = {&nbm_notebook, job->notebook_id, false};
 	NbmStore	workflow = {&nbm_workflow, payload.workflow_id, false};
 	NbmHead		head;
-	int64		id;
+	int64		id = 0;
 
 	if (payload.has_workflow)
 		nbm_store_head(&workflow, &head);
@@ -136,12 +137,14 @@ nbm_jobs_submit(NbmNewJob *job, const int32 *version)
 		id = nbm_job_find_equal(job, true);
 		if (id != 0)
 			id = nbm_job_add_equal(job, id);
-		if (id == 0)
-			id = nbm_job_find_equal(job, false);
 		if (id != 0)
 			return id;
+		id = nbm_job_find_equal(job, false);
+		if (id != 0)
+			nbm_job_hasten(id, job);
 	}
-	id = nbm_job_add(job, !nbm_job_join_line(job));
+	if (id == 0)
+		id = nbm_job_add(job);
 	Async_Notify(CHANNEL, job->kind);
 	return id;
 }
@@ -217,7 +220,7 @@ prompt_scope(const NbmJob *job)
  * current context.
  */
 NbmClaim *
-nbm_jobs_claim(const NbmClaimer *claimer, int64 n, int *count)
+nbm_jobs_claim(const NbmClaimer *claimer, int n, int *count)
 {
 	NbmClaim   *claims = NULL;
 	int			kept = 0;
@@ -227,8 +230,9 @@ nbm_jobs_claim(const NbmClaimer *claimer, int64 n, int *count)
 	{
 		NbmClaim   *more = nbm_job_take(claimer, n - kept, &taken);
 
-		claims = claims == NULL ? palloc_array(NbmClaim, Max(taken, 1)) :
-			repalloc(claims, sizeof(NbmClaim) * Max(kept + taken, 1));
+		claims = claims == NULL ? more :
+			repalloc_huge(claims, mul_size(sizeof(NbmClaim),
+										   Max(kept + taken, 1)));
 		for (int i = 0; i < taken; i++)
 		{
 			const char *scope = prompt_scope(&more[i].job);

@@ -8,7 +8,7 @@
 #include "job_store.h"
 
 extern int64 nbm_jobs_submit(NbmNewJob *job, const int32 *version);
-extern NbmClaim *nbm_jobs_claim(const NbmClaimer *claimer, int64 n,
+extern NbmClaim *nbm_jobs_claim(const NbmClaimer *claimer, int n,
 								int *count);
 extern void nbm_jobs_open(int64 id, const pg_uuid_t *token, TimestampTz at,
 						  NbmJob *job);

@@ -76,6 +76,20 @@ called(const NbmFlow *flow)
 	return names;
 }
 
+/* The first problems, each on a line after a line feed; newly allocated. */
+static char *
+list_problems(const NbmProblems *problems)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < Min(problems->count, MAX_LISTED); i++)
+		appendStringInfo(&list, "\n%s", problems->items[i]);
+	if (problems->count > MAX_LISTED)
+		appendStringInfoString(&list, "\n...");
+	return list.data;
+}
+
 /* Reads and checks both replies. */
 static void
 read_replies(Accept *a)
@@ -101,8 +115,9 @@ read_replies(Accept *a)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the workflow reply has no UDF with code"),
-				 errdetail("The reply's JSON begins at line %d, column %d.",
-						   workflow.line, workflow.column)));
+				 errdetail("The reply's JSON begins at line %d, column %d.%s",
+						   workflow.line, workflow.column,
+						   list_problems(&a->plan.problems))));
 	nbm_plan_map(&mapping, &a->script, &a->plan);
 	if (!is_new)
 		nbm_adopt(&a->plan, &a->flow, &a->scope, &a->adoption);
@@ -114,21 +129,14 @@ read_replies(Accept *a)
 static void
 refuse_problems(const NbmProblems *problems)
 {
-	StringInfoData list;
-
 	if (problems->total == 0)
 		return;
-	initStringInfo(&list);
-	for (int i = 0; i < Min(problems->count, MAX_LISTED); i++)
-		appendStringInfo(&list, "%s%s", i > 0 ? "\n" : "", problems->items[i]);
-	if (problems->count > MAX_LISTED)
-		appendStringInfoString(&list, "\n...");
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg_plural("the replies have " INT64_FORMAT " part that is not sound",
 						   "the replies have " INT64_FORMAT " parts that are not sound",
 						   (unsigned long) problems->total, problems->total),
-			 errdetail("%s", list.data),
+			 errdetail("%s", list_problems(problems) + 1),
 			 errhint("Without \"strict\" all other parts are taken.")));
 }
 

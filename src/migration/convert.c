@@ -37,7 +37,7 @@ static const char operator_template[] =
 " \"dynamicInputPorts\": true, \"dynamicOutputPorts\": true}";
 
 static const char properties_template[] =
-"{\"workers\": 1, \"retainInputColumns\": false, \"outputColumns\": []}";
+"{\"workers\": 1, \"retainInputColumns\": false}";
 
 static const char document_template[] =
 "{\"commentBoxes\": [], \"settings\": {\"dataTransferBatchSize\": 400}}";
@@ -143,12 +143,15 @@ keep_links(NbmConversion *c, const NbmEdge *stated, int nstated)
 	int			first = c->plan->nudfs;
 
 	c->is_kept = palloc0_array(bool, Max(flow->nlinks, 1));
+	c->had_out = palloc0_array(bool, Max(flow->layout->nitems, 1));
 	for (int i = 0; i < flow->nlinks; i++)
 	{
 		NbmEdge		edge = {flow->edges[i].from, flow->edges[i].to};
 		bool		is_joined = edge.from >= 0 && edge.to >= 0;
 
 		CHECK_FOR_INTERRUPTS();
+		if (edge.from >= 0)
+			c->had_out[edge.from] = true;
 		if ((edge.from >= 0 && c->adoption->is_removed[edge.from]) ||
 			(edge.to >= 0 && c->adoption->is_removed[edge.to]))
 			continue;
@@ -210,6 +213,17 @@ add_edges(NbmConversion *c, const NbmEdge *stated, int nstated)
 	c->nedges = n;
 }
 
+/* Notes the output columns that are stated of operators that have none. */
+static void
+check_columns(NbmConversion *c)
+{
+	for (int i = 0; i < c->flow->layout->nitems; i++)
+		if (c->plan->columns[c->plan->nudfs + i].is_stated &&
+			(c->adoption->is_removed[i] || !c->flow->operators[i].is_udf))
+			nbm_problem(&c->plan->problems, "workflow reply at $.outputs: %s is no UDF that stays",
+						nbm_clipped(c->flow->operators[i].name));
+}
+
 /*
  * Begins a conversion: chooses ids and links.  What does not fit the flow is
  * noted among the plan's problems.  Memory is of the current context.
@@ -240,37 +254,99 @@ nbm_convert_begin(NbmConversion *c, NbmPlan *plan, const NbmFlow *flow,
 	if (flow != NULL)
 		keep_links(c, stated, plan->nedges);
 	add_edges(c, stated, plan->nedges);
+	if (flow != NULL)
+		check_columns(c);
 }
 
-/* The output columns of a UDF: strings where no edge leaves it. */
-static Jsonb *
-columns_of(const NbmConversion *c, int udf)
+/* The type of a node's output columns: strings where no link leaves it. */
+static NbmText
+column_type(bool has_out)
 {
-	const NbmUdf *u = &c->plan->udfs[udf];
-	NbmText		type = nbm_text(c->has_out[nbm_convert_node(c, udf)] ?
-								"binary" : "string");
+	return nbm_text(has_out ? "binary" : "string");
+}
+
+/* The output columns that the reply states of a node, newly allocated. */
+static Jsonb *
+stated_columns(const NbmColumns *stated, bool has_out)
+{
+	NbmText		type = column_type(has_out);
 	NbmValues	columns = {NULL, 0, 0};
 
-	for (int i = 0; i < u->ncolumns; i++)
+	for (int i = 0; i < stated->count; i++)
 	{
 		NbmMembers	column = {.count = 0};
 
-		nbm_member_text(&column, "attributeName", u->columns[i]);
+		nbm_member_text(&column, "attributeName", stated->names[i]);
 		nbm_member_text(&column, "attributeType", type);
 		nbm_add_jsonb(&columns, nbm_object_of(&column));
 	}
 	return nbm_array_of(&columns);
 }
 
-/* An operator's properties with a UDF's code and columns. */
+/*
+ * The output columns that an operator has, where it was given its first
+ * outgoing link, or lost its last one: those of the type that this calls for
+ * change it.  NULL where there are none.
+ */
 static Jsonb *
-properties_with(const NbmConversion *c, JsonbContainer *properties, int udf)
+retyped_columns(JsonbContainer *properties, bool has_out)
 {
-	NbmMembers	members = {.count = 0};
+	NbmText		from = column_type(!has_out);
+	NbmText		to = column_type(has_out);
+	NbmValues	columns = {NULL, 0, 0};
+	JsonbContainer *array;
 
-	nbm_member_text(&members, "code", c->plan->udfs[udf].code);
-	if (c->plan->udfs[udf].has_columns)
-		nbm_member_jsonb(&members, "outputColumns", columns_of(c, udf));
+	if (!nbm_get_container(properties, "outputColumns", true, &array))
+		return NULL;
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		JsonbValue	column;
+		NbmText		type;
+		NbmMembers	members = {.count = 0};
+
+		nbm_element(array, i, &column);
+		if (nbm_is_object(&column) &&
+			nbm_get_string(column.val.binary.data, "attributeType", &type) &&
+			nbm_text_eq(type, from))
+		{
+			nbm_member_text(&members, "attributeType", to);
+			nbm_add_jsonb(&columns,
+						  nbm_object_with(column.val.binary.data, &members));
+		}
+		else
+			nbm_add_value(&columns, &column);
+	}
+	return nbm_array_of(&columns);
+}
+
+/* What the reply states of the columns of an operator, or of its UDF. */
+static const NbmColumns *
+columns_for(const NbmConversion *c, int op)
+{
+	int			udf = c->adoption->udfs[op];
+
+	return udf >= 0 && c->plan->columns[udf].is_stated ?
+		&c->plan->columns[udf] : &c->plan->columns[c->plan->nudfs + op];
+}
+
+/* An operator's properties with what the reply says of them. */
+static Jsonb *
+changed_properties(const NbmConversion *c, JsonbContainer *properties, int op)
+{
+	int			udf = c->adoption->udfs[op];
+	bool		has_out = c->has_out[c->plan->nudfs + op];
+	const NbmColumns *stated = columns_for(c, op);
+	NbmMembers	members = {.count = 0};
+	Jsonb	   *columns = NULL;
+
+	if (udf >= 0)
+		nbm_member_text(&members, "code", c->plan->udfs[udf].code);
+	if (stated->is_stated)
+		columns = stated_columns(stated, has_out);
+	else if (has_out != c->had_out[op])
+		columns = retyped_columns(properties, has_out);
+	if (columns != NULL)
+		nbm_member_jsonb(&members, "outputColumns", columns);
 	return nbm_object_with(properties, &members);
 }
 
@@ -279,12 +355,16 @@ static Jsonb *
 new_operator(const NbmConversion *c, int udf)
 {
 	NbmMembers	members = {.count = 0};
+	NbmMembers	properties = {.count = 0};
 
+	nbm_member_text(&properties, "code", c->plan->udfs[udf].code);
+	nbm_member_jsonb(&properties, "outputColumns",
+					 stated_columns(&c->plan->columns[udf], c->has_out[udf]));
 	nbm_member_text(&members, "operatorID", c->ids[udf]);
 	nbm_member_text(&members, "customDisplayName", c->plan->udfs[udf].name);
 	nbm_member_jsonb(&members, "operatorProperties",
-					 properties_with(c, &from_template(properties_template)->root,
-									 udf));
+					 nbm_object_with(&from_template(properties_template)->root,
+									 &properties));
 	return nbm_object_with(&from_template(operator_template)->root, &members);
 }
 
@@ -301,8 +381,8 @@ is_numbered(NbmText name)
 }
 
 /*
- * An operator that is there with a UDF's code, without its id; NULL where it
- * is as it was.
+ * An operator that is there with a UDF's code and columns, without its id; NULL
+ * where it is as it was.
  */
 static Jsonb *
 changed_core(const NbmConversion *c, int op)
@@ -314,12 +394,12 @@ changed_core(const NbmConversion *c, int op)
 	JsonbValue	display;
 	Jsonb	   *core;
 
-	if (udf < 0 || !nbm_get_container(o->core, "operatorProperties", false,
-									  &properties))
+	if ((udf < 0 && !o->is_udf) ||
+		!nbm_get_container(o->core, "operatorProperties", false, &properties))
 		return NULL;
 	nbm_member_jsonb(&members, "operatorProperties",
-					 properties_with(c, properties, udf));
-	if (c->adoption->is_whole && is_numbered(o->display) &&
+					 changed_properties(c, properties, op));
+	if (udf >= 0 && c->adoption->is_whole && is_numbered(o->display) &&
 		(!nbm_get(o->core, "customDisplayName", &display) ||
 		 display.type == jbvString))
 		nbm_member_text(&members, "customDisplayName",
@@ -476,10 +556,11 @@ edit_operators(const NbmConversion *c, NbmValues *edits)
 	{
 		const NbmItem *item = &c->flow->layout->items[i];
 		NbmMembers	edit = {.count = 0};
-		Jsonb	   *core = changed_core(c, i);
+		bool		is_removed = c->adoption->is_removed[i];
+		Jsonb	   *core = is_removed ? NULL : changed_core(c, i);
 
 		CHECK_FOR_INTERRUPTS();
-		if (core == NULL && !c->adoption->is_removed[i])
+		if (core == NULL && !is_removed)
 			continue;
 		nbm_member_text(&edit, "op", nbm_text(core ? "replace" : "delete"));
 		nbm_member_integer(&edit, "operator", item->key);

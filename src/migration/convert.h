@@ -19,6 +19,7 @@ typedef struct NbmConversion
 	int			nkept;
 	int			nedges;
 	bool	   *has_out;		/* by node: does an edge leave it? */
+	bool	   *had_out;		/* by operator of the flow: did a link? */
 } NbmConversion;
 
 extern void nbm_convert_begin(NbmConversion *conversion, NbmPlan *plan,

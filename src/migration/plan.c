@@ -326,17 +326,19 @@ read_edges(const NbmReply *reply, int nnodes, NbmPlan *plan)
 	drop_edges(plan, nnodes);
 }
 
-/* Takes the output columns of one UDF. */
+/* Takes the output columns of one node. */
 static void
-read_columns(NbmPlan *plan, NbmUdf *udf, JsonbContainer *array)
+read_columns(NbmPlan *plan, NbmColumns *columns, NbmText name,
+			 JsonbContainer *array)
 {
 	int			count = JsonContainerSize(array);
 	PlacedText *sorted = palloc_array(PlacedText, Max(count, 1));
 	bool	   *is_taken = palloc0_array(bool, Max(count, 1));
 	int			n = 0;
 
-	udf->has_columns = true;
-	udf->columns = palloc_array(NbmText, Max(count, 1));
+	columns->is_stated = true;
+	columns->count = 0;
+	columns->names = palloc_array(NbmText, Max(count, 1));
 	for (int i = 0; i < count; i++)
 	{
 		JsonbValue	value;
@@ -351,7 +353,7 @@ read_columns(NbmPlan *plan, NbmUdf *udf, JsonbContainer *array)
 		}
 		else
 			nbm_problem(&plan->problems, "workflow reply at %s[%d]: a column must be a string that is not empty",
-						path_of("$.outputs", udf->name), i);
+						path_of("$.outputs", name), i);
 	}
 	qsort(sorted, n, sizeof(PlacedText), placed_cmp);
 	for (int i = 1; i < n; i++)
@@ -360,7 +362,7 @@ read_columns(NbmPlan *plan, NbmUdf *udf, JsonbContainer *array)
 			continue;
 		is_taken[sorted[i].place] = false;
 		nbm_problem(&plan->problems, "workflow reply at %s[%d]: the column is a duplicate",
-					path_of("$.outputs", udf->name), sorted[i].place);
+					path_of("$.outputs", name), sorted[i].place);
 	}
 	for (int i = 0; i < count; i++)
 	{
@@ -368,17 +370,18 @@ read_columns(NbmPlan *plan, NbmUdf *udf, JsonbContainer *array)
 
 		nbm_element(array, i, &value);
 		if (is_taken[i])
-			udf->columns[udf->ncolumns++] = nbm_text_of(&value);
+			columns->names[columns->count++] = nbm_text_of(&value);
 	}
 }
 
 /* Takes the outputs. */
 static void
-read_outputs(const NbmReply *reply, NbmPlan *plan)
+read_outputs(const NbmReply *reply, int nnodes, NbmPlan *plan)
 {
 	JsonbContainer *object;
 	JsonbValue	value;
 
+	plan->columns = palloc0_array(NbmColumns, Max(nnodes, 1));
 	if (!nbm_get(&reply->value->root, "outputs", &value))
 		return;
 	if (!nbm_is_object(&value))
@@ -395,20 +398,21 @@ read_outputs(const NbmReply *reply, NbmPlan *plan)
 		CHECK_FOR_INTERRUPTS();
 		nbm_member(object, i, &name, &value);
 		node = find_node(plan, name);
-		if (node < 0 || node >= plan->nudfs)
+		if (node < 0)
 			nbm_problem(&plan->problems, "workflow reply at %s: there is no code for this UDF",
 						path_of("$.outputs", name));
 		else if (!nbm_is_array(&value))
 			nbm_problem(&plan->problems, "workflow reply at %s: the outputs of a UDF must be an array",
 						path_of("$.outputs", name));
 		else
-			read_columns(plan, &plan->udfs[node], value.val.binary.data);
+			read_columns(plan, &plan->columns[node], name,
+						 value.val.binary.data);
 	}
 }
 
 /*
  * Reads a workflow reply.  others are the operators that are there already,
- * which edges may name too.  Raises 22023 where "code" is no object.
+ * which edges and outputs may name too.  Raises 22023 where "code" is no object.
  */
 void
 nbm_plan_read(const NbmReply *reply, const NbmCalled *others, int nothers,
@@ -419,7 +423,7 @@ nbm_plan_read(const NbmReply *reply, const NbmCalled *others, int nothers,
 	read_udfs(reply, plan);
 	open_names(plan, others, nothers);
 	read_edges(reply, plan->nudfs + nothers, plan);
-	read_outputs(reply, plan);
+	read_outputs(reply, plan->nudfs + nothers, plan);
 }
 
 /* Adds a link of the mapping reply. */

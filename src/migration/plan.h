@@ -15,10 +15,15 @@ typedef struct NbmUdf
 {
 	NbmText		name;
 	NbmText		code;
-	bool		has_columns;	/* does the reply say which? */
-	NbmText    *columns;
-	int			ncolumns;
 } NbmUdf;
+
+/* The output columns of a node. */
+typedef struct NbmColumns
+{
+	bool		is_stated;		/* does the reply say which? */
+	NbmText    *names;
+	int			count;
+} NbmColumns;
 
 /* What an operator that is there already may be called. */
 typedef struct NbmCalled
@@ -44,6 +49,7 @@ typedef struct NbmPlan
 	NbmUdf	   *udfs;
 	int			nudfs;
 	int			nstated;		/* UDFs that the reply names, sound or not */
+	NbmColumns *columns;		/* of each node */
 	NbmEdge    *edges;			/* between nodes; each once */
 	int		   *places;			/* of each edge in the reply */
 	int			nedges;

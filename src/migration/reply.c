@@ -343,6 +343,23 @@ parse_slice(const char *slice, int len, int *error)
 }
 
 /*
+ * Is the member "code" of an object the cells of a UDF that is called so?  A
+ * workflow reply's code is no array; where either kind is wanted, one with
+ * other arrays than its edges is a mapping.
+ */
+static bool
+is_mapped_code(const cJSON *root, const cJSON *code, NbmReplyKind wanted)
+{
+	if (!cJSON_IsArray(code) || wanted == NBM_WORKFLOW_REPLY)
+		return false;
+	for (const cJSON *child = root->child; child != NULL; child = child->next)
+		if (cJSON_IsArray(child) && child != code &&
+			strcmp(child->string, "edges") != 0)
+			return true;
+	return wanted == NBM_MAPPING_REPLY;
+}
+
+/*
  * How well an object fits what is looked for: 0 not at all, more is better.
  * *kind is then what it is.
  */
@@ -351,7 +368,7 @@ rank_object(const cJSON *root, NbmReplyKind wanted, NbmReplyKind *kind)
 {
 	const cJSON *code = cJSON_GetObjectItemCaseSensitive(root, "code");
 
-	if (code != NULL)
+	if (code != NULL && !is_mapped_code(root, code, wanted))
 	{
 		*kind = NBM_WORKFLOW_REPLY;
 		return wanted == NBM_MAPPING_REPLY ? 0 : cJSON_IsObject(code) ? 4 : 1;

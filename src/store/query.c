@@ -30,28 +30,15 @@
 #define OR_JSON " OPERATOR(pg_catalog.||) "
 
 #define JOB "notebook_migrate.migration_job"
-/* The order in which jobs are handed out, and what is not before a place. */
-#define JOB_ORDER "rank, run_after, job_id"
-#define JOB_FROM(rank, run_after, id) \
-	"ROW(rank, run_after, job_id)" GE "ROW(" rank ", " run_after ", " id ")"
-/* What happens to a job that is handed out: worker $1, now $2, lease's end $4. */
-#define JOB_HAND_OUT \
-	" UPDATE " JOB " j SET state = 'leased', worker = $1, started_at = $2," \
-	" lease_until = $4, attempt = j.attempt" PLUS "1," \
-	" token = pg_catalog.gen_random_uuid()"
-#define JOB_HANDED \
-	" RETURNING j.job_id, j.token, j.notebook_id, j.version, j.kind," \
-	" j.attempt, j.payload, j.lease_until, j.is_first, j.rank, j.run_after,"  \
-	" j.job_id AS id"
+#define LINE "notebook_migrate.migration_line"
+#define TURN "notebook_migrate.migration_turn"
+/* Turns that time has made ready, at $1, but nobody has noticed. */
+#define TURN_IS_DUE "NOT t.is_ready AND t.rank" EQ "0 AND t.at" LT "$1"
 /* One more entry of errors: what, of which attempt, whose, when. */
 #define JOB_ERROR(at, what) \
 	"coalesce(j.errors, '[]')" OR_JSON "pg_catalog.jsonb_build_array(" \
 	"pg_catalog.jsonb_build_object('attempt', j.attempt, 'worker', j.worker," \
 	" 'at', " at ", 'error', " what "))"
-#define JOB_IS_NEXT "is_first AND is_due AND state" EQ "'waiting'"
-#define JOB_IS_LEASED "state" EQ "'leased'"
-#define JOB_IS_LATER "is_first AND NOT is_due AND state" EQ "'waiting'"
-#define JOB_IS_EXPIRED "(j.state" EQ "'leased')"
 #define JOB_IS_DEAD "(j.state" EQ "'leased' AND j.attempt" GE "j.max_attempts)"
 
 
@@ -306,7 +293,9 @@ static const QueryText queries[QUERIES] =
 		1, {INT8OID}
 	},
 	[Q_DELETE_JOBS] = {
-		"DELETE FROM " JOB " WHERE notebook_id" EQ "$1",
+		"WITH t AS (DELETE FROM " TURN " WHERE notebook_id" EQ "$1),"
+		" l AS (DELETE FROM " LINE " WHERE notebook_id" EQ "$1)"
+		" DELETE FROM " JOB " WHERE notebook_id" EQ "$1",
 		1, {INT8OID}
 	},
 	[Q_JOB_WORK] = {
@@ -324,7 +313,7 @@ static const QueryText queries[QUERIES] =
 		 */
 		"SELECT j.job_id FROM " JOB " j"
 		" WHERE j.notebook_id" EQ "$1 AND j.work" EQ "$2"
-		" AND (j.dedupe OR j.state" EQ "'done') AND j.state" EQ "'done'"
+		" AND j.dedupe AND j.state" EQ "'done'"
 		" AND (j.workflow_id IS NULL OR EXISTS"
 		" (SELECT FROM notebook_migrate.workflow_head h"
 		" WHERE h.workflow_id" EQ "j.workflow_id"
@@ -337,115 +326,109 @@ static const QueryText queries[QUERIES] =
 	},
 	[Q_JOB_EQUAL_OPEN] = {
 		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
-		" AND work" EQ "$2 AND (dedupe OR state" EQ "'done')"
-		" AND finished_at IS NULL"
-		" ORDER BY job_id LIMIT 1",
+		" AND work" EQ "$2 AND dedupe AND finished_at IS NULL"
+		" ORDER BY job_id DESC LIMIT 1",
 		2, {INT8OID, BYTEAOID}
 	},
-	[Q_JOB_LAST] = {
-		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
-		" AND kind" EQ "$2 AND finished_at IS NULL"
-		" ORDER BY job_id DESC LIMIT 1",
+	[Q_JOB_HASTEN] = {
+		/*
+		 * Waits for nobody: who has the row locked is handing the job out, or
+		 * finishing it.  A retry keeps its time.
+		 */
+		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id,"
+		" GREATEST(priority, $2) AS priority,"
+		" CASE WHEN attempt" EQ "0 THEN LEAST(run_after, $3)"
+		" ELSE run_after END AS run_after"
+		" FROM " JOB " WHERE job_id" EQ "$1 AND state" EQ "'waiting'"
+		" AND (priority" LT "$2 OR attempt" EQ "0 AND run_after" GT "$3)"
+		" FOR NO KEY UPDATE SKIP LOCKED),"
+		" t AS (UPDATE " TURN " t SET at = c.run_after,"
+		" rank = CASE WHEN t.is_ready"
+		" THEN OPERATOR(pg_catalog.-) c.priority::bigint ELSE 0 END FROM c"
+		" WHERE t.notebook_id" EQ "c.notebook_id AND t.job_id" EQ "c.job_id)"
+		" UPDATE " JOB " j SET priority = c.priority, run_after = c.run_after"
+		" FROM c WHERE j.job_id" EQ "c.job_id",
+		3, {INT8OID, INT4OID, TIMESTAMPTZOID}
+	},
+	[Q_JOB_JOIN] = {
+		"SELECT true FROM " LINE " WHERE notebook_id" EQ "$1"
+		" AND kind" EQ "$2 FOR KEY SHARE",
 		2, {INT8OID, TEXTOID}
 	},
 	[Q_JOB_ADD] = {
 		"INSERT INTO " JOB " (notebook_id, version, kind, priority,"
-		" created_at, run_after, max_attempts, payload, work, is_first, is_due,"
-		" rank, dedupe)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6" LE "$5,"
-		" OPERATOR(pg_catalog.-) $4::bigint, $11)"
+		" created_at, run_after, max_attempts, payload, work, dedupe)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 		" RETURNING job_id",
-		11, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, BOOLOID, BOOLOID}
+		10, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, BOOLOID}
+	},
+	[Q_JOB_LEAD] = {
+		"WITH l AS (INSERT INTO " LINE " (notebook_id, kind) VALUES ($1, $2))"
+		" INSERT INTO " TURN " (notebook_id, kind, job_id, is_ready, rank, at)"
+		" VALUES ($1, $2, $3, $5" LE "$6, CASE WHEN $5" LE "$6 THEN $4 ELSE 0"
+		" END, $5)",
+		6, {INT8OID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 	[Q_JOB_ADD_EQUAL] = {
 		"INSERT INTO " JOB " (notebook_id, version, kind, priority,"
-		" created_at, run_after, max_attempts, payload, work, is_first, is_due,"
-		" state, finished_at, workflow_id, workflow_version, mapping_id,"
-		" warnings, equal_to, rank, dedupe)"
-		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, false, false, 'done', $5,"
-		" workflow_id, workflow_version, mapping_id, warnings,"
-		" coalesce(equal_to, job_id), OPERATOR(pg_catalog.-) $4::bigint, true"
-		" FROM " JOB
-		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$10 RETURNING job_id",
+		" created_at, run_after, max_attempts, payload, work, state,"
+		" finished_at, workflow_id, workflow_version, mapping_id, warnings,"
+		" equal_to, dedupe)"
+		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'done', $5, workflow_id,"
+		" workflow_version, mapping_id, warnings, coalesce(equal_to, job_id),"
+		" true FROM " JOB " WHERE job_id" EQ "$10 RETURNING job_id",
 		10, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
 		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, INT8OID}
 	},
 	[Q_JOB_DUE] = {
-		"SELECT true FROM " JOB " WHERE " JOB_IS_LEASED
-		" AND lease_until" LE "$1"
-		" UNION ALL SELECT true FROM " JOB " WHERE " JOB_IS_LATER
-		" AND run_after" LE "$1 LIMIT 1",
+		"SELECT true FROM " TURN " t WHERE " TURN_IS_DUE " LIMIT 1",
 		1, {TIMESTAMPTZOID}
 	},
 	[Q_JOB_WAKE] = {
-		"WITH l AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE " JOB_IS_LEASED " AND lease_until" LE "$1"
-		" ORDER BY lease_until LIMIT 100 FOR UPDATE SKIP LOCKED),"
-		" w AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE " JOB_IS_LATER " AND run_after" LE "$1"
-		" ORDER BY run_after LIMIT 100 FOR UPDATE SKIP LOCKED),"
-		" c AS (SELECT * FROM l UNION ALL SELECT * FROM w)"
-		" UPDATE " JOB " j SET is_due = true, token = NULL, lease_until = NULL,"
+		"WITH d AS MATERIALIZED (SELECT t.notebook_id, t.job_id FROM " TURN " t"
+		" WHERE " TURN_IS_DUE " ORDER BY t.is_ready, t.rank, t.at, t.job_id"
+		" LIMIT 100),"
+		" c AS MATERIALIZED (SELECT j.notebook_id, j.job_id, j.run_after, j.priority"
+		" FROM d, LATERAL (SELECT * FROM " JOB " j WHERE j.job_id" EQ "d.job_id"
+		" AND (j.state" EQ "'leased' AND j.lease_until" LT "$1"
+		" OR j.state" EQ "'waiting' AND j.run_after" LT "$1)"
+		" FOR NO KEY UPDATE SKIP LOCKED) AS j),"
+		" t AS (UPDATE " TURN " t SET is_ready = true, at = c.run_after,"
+		" rank = OPERATOR(pg_catalog.-) c.priority::bigint FROM c"
+		" WHERE t.notebook_id" EQ "c.notebook_id AND t.job_id" EQ "c.job_id)"
+		" UPDATE " JOB " j SET token = NULL, lease_until = NULL,"
 		" state = CASE WHEN " JOB_IS_DEAD " THEN 'dead' ELSE 'waiting' END,"
 		" finished_at = CASE WHEN " JOB_IS_DEAD " THEN $1 END,"
 		" work = CASE WHEN NOT " JOB_IS_DEAD " THEN j.work END,"
-		" errors = CASE WHEN " JOB_IS_EXPIRED " THEN "
+		" errors = CASE WHEN j.state" EQ "'leased' THEN "
 		JOB_ERROR("j.lease_until", "'the lease ran out'")
-		" ELSE j.errors END FROM c"
-		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
+		" ELSE j.errors END FROM c WHERE j.job_id" EQ "c.job_id"
 		" RETURNING j.notebook_id, j.kind, j.job_id,"
 		" j.finished_at IS NOT NULL",
 		1, {TIMESTAMPTZOID}
 	},
 	[Q_JOB_CLAIM] = {
-		"WITH c AS MATERIALIZED (SELECT notebook_id, job_id FROM " JOB
-		" WHERE " JOB_IS_NEXT
-		" AND " JOB_FROM("$5", "$6", "$7")
-		" ORDER BY " JOB_ORDER " LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),"
-		" u AS (" JOB_HAND_OUT " FROM c"
-		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
-		JOB_HANDED ")"
-		" SELECT * FROM u ORDER BY " JOB_ORDER,
-		7, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
-		TIMESTAMPTZOID, INT8OID}
-	},
-	[Q_JOB_CLAIM_ONE] = {
-		/* the same for one job, as most claims are, at half the price */
-		JOB_HAND_OUT " WHERE j.job_id" EQ "(SELECT job_id FROM " JOB
-		" WHERE " JOB_IS_NEXT " AND " JOB_FROM("$5", "$6", "$7")
-		" ORDER BY " JOB_ORDER " LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)"
-		JOB_HANDED,
-		7, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
-		TIMESTAMPTZOID, INT8OID}
-	},
-	[Q_JOB_CLAIM_KINDS] = {
-		/* of each kind the first $9, in one order, without a lock; then locks */
-		"WITH c AS MATERIALIZED (SELECT l.notebook_id, l.job_id"
-		" FROM (SELECT f.* FROM (SELECT DISTINCT k"
-		" FROM pg_catalog.unnest($8) AS a(k)) AS w, LATERAL"
-		" (SELECT notebook_id, " JOB_ORDER " FROM " JOB " WHERE " JOB_IS_NEXT
-		" AND kind" EQ "w.k AND " JOB_FROM("$5", "$6", "$7")
-		" ORDER BY " JOB_ORDER " LIMIT $9) f ORDER BY " JOB_ORDER ") AS o"
-		", LATERAL (SELECT notebook_id, job_id FROM " JOB
-		" WHERE notebook_id" EQ "o.notebook_id AND job_id" EQ "o.job_id"
-		" AND coalesce(is_first AND is_due, false) AND state" EQ "'waiting'"
-		" FOR NO KEY UPDATE SKIP LOCKED) AS l LIMIT $3),"
-		" u AS (" JOB_HAND_OUT " FROM c"
-		" WHERE j.notebook_id" EQ "c.notebook_id AND j.job_id" EQ "c.job_id"
-		JOB_HANDED ")"
-		" SELECT * FROM u ORDER BY " JOB_ORDER,
-		9, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID,
-		TIMESTAMPTZOID, INT8OID, TEXTARRAYOID, INT8OID}
+		/* if nobody has it locked */
+		"UPDATE " JOB " j SET state = 'leased', worker = $2, started_at = $3,"
+		" lease_until = $4, attempt = j.attempt" PLUS "1,"
+		" token = pg_catalog.gen_random_uuid()"
+		" WHERE j.job_id" EQ "(SELECT job_id FROM " JOB
+		" WHERE job_id" EQ "$1 AND state" EQ "'waiting'"
+		" FOR NO KEY UPDATE SKIP LOCKED)"
+		" RETURNING j.token, j.version, j.attempt, j.payload",
+		4, {INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 	[Q_JOB_LOCK] = {
 		"SELECT notebook_id, version, kind, state, attempt, max_attempts,"
-		" is_first, lease_until, token, payload FROM " JOB
-		" WHERE job_id" EQ "$1 FOR UPDATE",
+		" lease_until, token, payload FROM " JOB
+		" WHERE job_id" EQ "$1 FOR NO KEY UPDATE",
 		1, {INT8OID}
 	},
 	[Q_JOB_EXTEND] = {
-		"UPDATE " JOB " SET lease_until = $3, progress = coalesce($4, progress)"
+		"WITH j AS (UPDATE " JOB " SET lease_until = $3,"
+		" progress = coalesce($4, progress) WHERE job_id" EQ "$2)"
+		" UPDATE " TURN " SET at = $3"
 		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$2",
 		4, {INT8OID, INT8OID, TIMESTAMPTZOID, JSONBOID}
 	},
@@ -454,6 +437,7 @@ static const QueryText queries[QUERIES] =
 		" lease_until = NULL, usage = $5, workflow_id = $6,"
 		" workflow_version = $7, mapping_id = $8, warnings = $9,"
 		" work = CASE WHEN $3" EQ "'done' THEN j.work END,"
+		" dedupe = j.dedupe OR $3" EQ "'done',"
 		" errors = CASE WHEN $10 IS NULL THEN j.errors ELSE "
 		JOB_ERROR("$4", "$10") " END"
 		" WHERE j.notebook_id" EQ "$1 AND j.job_id" EQ "$2",
@@ -463,26 +447,35 @@ static const QueryText queries[QUERIES] =
 	[Q_JOB_DONE] = {
 		/* the same without a result, if it is leased: else it has no token */
 		"UPDATE " JOB " SET state = 'done', finished_at = $3, token = NULL,"
-		" lease_until = NULL, usage = $4"
+		" lease_until = NULL, dedupe = true, usage = $4"
 		" WHERE job_id" EQ "$1 AND token" EQ "$2 AND lease_until" GT "$3"
 		" AND kind OPERATOR(pg_catalog.<>) $5"
-		" RETURNING notebook_id, kind, is_first",
+		" RETURNING notebook_id, kind",
 		5, {INT8OID, UUIDOID, TIMESTAMPTZOID, JSONBOID, TEXTOID}
 	},
 	[Q_JOB_RETRY] = {
-		"UPDATE " JOB " j SET state = 'waiting', is_due = false, token = NULL,"
+		"WITH j AS (UPDATE " JOB " j SET state = 'waiting', token = NULL,"
 		" lease_until = NULL, run_after = $4,"
-		" errors = " JOB_ERROR("$3", "$5")
-		" WHERE j.notebook_id" EQ "$1 AND j.job_id" EQ "$2",
+		" errors = " JOB_ERROR("$3", "$5") " WHERE j.job_id" EQ "$2)"
+		" UPDATE " TURN " SET at = $4"
+		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$2",
 		5, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
 	},
-	[Q_JOB_PROMOTE] = {
-		"UPDATE " JOB " SET is_first = true, is_due = run_after" LE "$4"
-		" WHERE notebook_id" EQ "$1 AND job_id" EQ "(SELECT job_id FROM " JOB
-		" WHERE notebook_id" EQ "$1 AND kind" EQ "$2 AND finished_at IS NULL"
-		" AND job_id" GT "$3 ORDER BY job_id LIMIT 1 FOR NO KEY UPDATE)"
-		" RETURNING " JOB_ORDER,
-		4, {INT8OID, TEXTOID, INT8OID, TIMESTAMPTZOID}
+	[Q_JOB_IS_FIRST] = {
+		"SELECT true FROM " TURN " WHERE notebook_id" EQ "$1"
+		" AND job_id" EQ "$2",
+		2, {INT8OID, INT8OID}
+	},
+	[Q_JOB_LINE_LOCK] = {
+		"SELECT true FROM " LINE " WHERE notebook_id" EQ "$1"
+		" AND kind" EQ "$2 FOR UPDATE",
+		2, {INT8OID, TEXTOID}
+	},
+	[Q_JOB_LINE_END] = {
+		"WITH l AS (DELETE FROM " LINE " WHERE notebook_id" EQ "$1"
+		" AND kind" EQ "$2) DELETE FROM " TURN
+		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$3",
+		3, {INT8OID, TEXTOID, INT8OID}
 	},
 	[Q_JOB_PROMPT] = {
 		"SELECT notebook_migrate.migration_prompt($1, $2, $3)",

@@ -34,10 +34,10 @@ UPDATE nbm_bench.queue SET state = 'done' WHERE job_id = :j;
 SQL
 my %FILL = (
 	ours => [
-		'DELETE FROM notebook_migrate.migration_job',
-		q{SELECT count(notebook_migrate.job_submit(1000000 + i % 1000, kind => 'bench', dedupe => false))
+		'TRUNCATE notebook_migrate.migration_job, notebook_migrate.migration_line, notebook_migrate.migration_turn',
+		q{SELECT count(notebook_migrate.job_submit(1000000 + i % 1000, kind => 'bench', payload => jsonb_build_object('i', i)))
 			FROM generate_series(1, ?::int) i},
-		'VACUUM ANALYZE notebook_migrate.migration_job'
+		'VACUUM ANALYZE notebook_migrate.migration_job, notebook_migrate.migration_line, notebook_migrate.migration_turn'
 	],
 	base => [
 		'TRUNCATE nbm_bench.queue RESTART IDENTITY',

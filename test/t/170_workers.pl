@@ -52,6 +52,7 @@ SELECT coalesce(max(job_id), 0) AS job, coalesce(max(token::text), '') AS token,
 \if :job
 INSERT INTO handed VALUES (:job, :attempt);
 SELECT notebook_migrate.job_fail(:job, ':token', 'because');
+UPDATE notebook_migrate.migration_turn SET at = now() WHERE job_id = :job AND NOT is_ready;
 UPDATE notebook_migrate.migration_job SET run_after = now() WHERE job_id = :job AND state = 'waiting';
 \endif},
 	'rollback@1' => q{
@@ -68,6 +69,53 @@ is(sql('SELECT (SELECT count(*) FROM migration_job) - count(*), count(*) - count
 is(sql('SELECT count(*) - count(DISTINCT (job_id, attempt)) FROM handed'), 0, 'no attempt was handed out twice');
 is(sql(q{SELECT count(*) FROM migration_job AS j JOIN migration_job AS older USING (notebook_id, kind)
 	WHERE older.job_id < j.job_id AND older.finished_at > j.finished_at}), 0, 'in the order of each notebook');
+
+# However many lines one transaction touches, it needs no more room for locks.
+is(sql(q{SELECT count(job_submit(1 + i % 20, kind => 'k' || i)) FROM generate_series(1, 20000) AS i}), 20000, '20,000 lines in one transaction');
+is(sql(q{SELECT count(*) FROM job_claim('w', n => 20000) AS c, LATERAL job_fail(c.job_id, c.token, 'because', false)}), 20000, 'claimed and failed in one');
+is(sql(q{SELECT count(job_submit(1 + i % 20, kind => 'k' || i)) FROM generate_series(1, 20000) AS i}), 20000, 'and again');
+is(sql(q{SELECT count(*) FILTER (WHERE job_cancel(job_id)) FROM migration_job WHERE finished_at IS NULL}), 20000, 'cancelled in one');
+is(sql('SELECT (SELECT count(*) FROM migration_line), (SELECT count(*) FROM migration_turn)'), '0|0', 'no line is left');
+
+# Each submit that leaves something to do notifies, also where the job is there already; one that is done at once does not.
+my $heard = sub { return scalar(() = sql("LISTEN notebook_migrate_job; $_[0]") =~ /Asynchronous notification/g); };
+is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 1, 'a submit notifies');
+is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 1, 'and one that finds the job waiting');
+sql(q{SELECT job_complete(job_id, token, NULL, NULL) FROM job_claim('w', kinds => '{heard}')});
+is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 0, 'not one whose job is done');
+
+# A worker with the rights that docs/worker.md has, and with any one of them less.
+{
+	my @grants = slurp_file('docs/worker.md') =~ /^```sql\n(GRANT.*?)^```$/gms;
+	my %steps = (
+		own => [ q{SELECT job_id AS j, token AS t FROM job_claim('w') \gset}, q{SELECT job_heartbeat(:j, :'t');}, q{SELECT job_complete(:j, :'t', NULL, NULL);},
+			q{SELECT FROM job_claim('w', '0'); SELECT job_id AS j, token AS t FROM job_claim('w') \gset}, q{SELECT job_fail(:j, :'t', 'e', false);} ],
+		convert => [ map { q{SELECT job_id AS j, token AS t FROM job_claim('w') \gset} . "\nSELECT FROM job_complete(:j, :'t', '$_', '{\"u\": [\"a\"]}');" }
+			  '{"code": {"u": "x = 1", "v": "y"}}', '{"code": {"u": "x = 1"}}' ]);
+	my $works = sub {
+		my ($kind, $before) = @_;
+		my $script = join "\n", '\set ON_ERROR_STOP 1', 'BEGIN;', $before, 'SET ROLE nb_worker;', $steps{$kind}->@*, 'ROLLBACK;';
+		my ($status, $out, $error) = $node->psql('postgres', $script);
+		return $status == 0 ? 1 : $error =~ /permission denied/ ? 0 : diag($error);
+	};
+
+	sql(q{SELECT job_prune('0'); CREATE ROLE nb_worker;
+		INSERT INTO notebook (notebook_id, name, content) VALUES (50, 'n', '{"cells": [{"id": "a", "cell_type": "code", "metadata": {}, "source": "x", "outputs": [], "execution_count": null}]}')});
+	for my $kind (qw(own convert))
+	{
+		my $fill = $kind eq 'own' ? q{SELECT count(job_submit(50, kind => 'own', dedupe => false)) FROM generate_series(1, 2);} :
+		  q{SELECT workflow_id AS wf FROM migration_accept(50, 1, '{"code": {"u": "x = 1", "old": "o"}}', '{"u": ["a"], "old": ["a"]}') \gset
+			SELECT job_submit(50), job_submit(50, payload => jsonb_build_object('workflow_id', :wf));};
+		my $block = shift @grants;
+		sql($block);
+		is($works->($kind, $fill), 1, "$kind: these rights are enough");
+		my @needless = grep { my $revoke = $_; $works->($kind, "$fill $revoke") }
+		  map { my ($rights, $what, $names) = /^GRANT (.*?) ON (FUNCTION |SCHEMA |)(.*?) TO/s;
+			map { my $right = $_; map { "REVOKE $right ON $what$_ FROM nb_worker;" } split /,\s*/, $names } split /, /, $rights }
+		  $block =~ /(GRANT.*?;)/gs;
+		is("@needless", '', "$kind: and each is needed");
+	}
+}
 
 # The real thing, with a stub for the model.
 SKIP:
@@ -92,7 +140,7 @@ SH
 	my %env = (LLM => "$dir/llm", LEASE => 3, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres', PGCLIENTENCODING => 'UTF8');
 	local @ENV{ keys %env } = values %env;
 	my $notebook = slurp_file("${example}_notebook.ipynb");
-	sql('DELETE FROM migration_job');
+	sql(q{SELECT job_prune('0')});
 	sql("INSERT INTO notebook (notebook_id, name, content) SELECT i, 'example', \$notebook\$$notebook\$notebook\$ FROM generate_series(101, 104) AS i");
 	my ($in, $out) = ('', '');
 	my $begin = sub { my @command = @_; return start([ 'sh', '-c', "cd '$dir' && exec \"\$@\"", 'sh', @command ], \$in, '>&', \$out); };
@@ -138,7 +186,7 @@ SH
 	$worker->kill_kill;
 	unlink "$dir/llm.slow";
 	$worker = $begin->(@python);
-	sql(q{UPDATE migration_job SET lease_until = now() WHERE state = 'leased'});
+	sql(q{SELECT job_heartbeat(job_id, token, '0') FROM migration_job WHERE state = 'leased'});
 	sql(q{SELECT pg_notify('notebook_migrate_job', '')});
 	wait_for($done->(104), 'done|1|2|5|t', 'after a crash the job is done by another worker');
 	is(sql(q{SELECT errors #>> '{0,error}' FROM migration_job WHERE notebook_id = 104 ORDER BY job_id DESC LIMIT 1}), 'the lease ran out', 'and says what happened');
