@@ -17,7 +17,6 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
@@ -30,6 +29,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "node_walk.h"
 #include "rewrites.h"
 
 /* The type that a name means, and its modifier; 0 where there is none. */

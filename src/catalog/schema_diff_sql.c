@@ -14,7 +14,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "parser/parse_target.h"
 #include "parser/parse_type.h"
 #include "parser/parser.h"
@@ -22,6 +21,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "node_walk.h"
 #include "schema_diff_sql.h"
 
 /* What a definition is the end of, to be parsed. */
