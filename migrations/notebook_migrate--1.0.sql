@@ -541,6 +541,16 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notebook_migra
 COMMENT ON TRIGGER append_only ON notebook_migrate.mapping IS
   'The history is append-only';
 
+CREATE FUNCTION notebook_migrate.schema_migration_written() RETURNS trigger
+LANGUAGE c SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'nbm_schema_migration_written';
+COMMENT ON FUNCTION notebook_migrate.schema_migration_written() IS
+  'Trigger: definitions are written by schema_register, or by the extension''s owner (42501)';
+CREATE TRIGGER written BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON notebook_migrate.schema_migration
+  FOR EACH STATEMENT EXECUTE FUNCTION notebook_migrate.schema_migration_written();
+COMMENT ON TRIGGER written ON notebook_migrate.schema_migration IS
+  'Definitions are run with other people''s rights';
+
 CREATE FUNCTION notebook_migrate.schema_history_written() RETURNS trigger
 LANGUAGE c SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'nbm_schema_history_written';

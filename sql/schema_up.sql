@@ -144,6 +144,20 @@ UPDATE schema_history SET name = 'a';
 DELETE FROM schema_history;
 TRUNCATE schema_history;
 
+-- Who was granted everything on the tables still writes through the functions only: others run what he writes.
+CREATE ROLE regress_nbm_scribe;
+GRANT USAGE ON SCHEMA notebook_migrate TO regress_nbm_scribe;
+GRANT ALL ON ALL TABLES IN SCHEMA notebook_migrate TO regress_nbm_scribe;
+SET ROLE regress_nbm_scribe;
+INSERT INTO schema_migration (name, up) VALUES ('x', 'ALTER ROLE regress_nbm_scribe SUPERUSER');
+UPDATE schema_migration SET up = 'ALTER ROLE regress_nbm_scribe SUPERUSER';
+DELETE FROM schema_migration;
+INSERT INTO schema_history (name, direction, state, started_at, duration, applied_by) VALUES ('x', 'up', 'applied', now(), '0', 'x');
+SELECT schema_register('x', 'SELECT 1');
+RESET ROLE;
+DROP OWNED BY regress_nbm_scribe;
+DROP ROLE regress_nbm_scribe;
+
 -- Nothing is left of the lock.
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 \c contrib_regression

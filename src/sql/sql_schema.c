@@ -29,6 +29,7 @@
 #include "schema_runner.h"
 
 PG_FUNCTION_INFO_V1(nbm_schema_digest);
+PG_FUNCTION_INFO_V1(nbm_schema_migration_written);
 PG_FUNCTION_INFO_V1(nbm_schema_history_written);
 PG_FUNCTION_INFO_V1(nbm_schema_register);
 PG_FUNCTION_INFO_V1(nbm_schema_plan);
@@ -51,30 +52,61 @@ nbm_schema_digest(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(digest);
 }
 
-/*
- * The BEFORE trigger of the history, for each statement: raises 55000 for
- * everyone who changes it or takes from it, and for who adds to it other than
- * with the rights of its owner, which the functions have.  A restored dump
- * may fill it while it is empty.
- */
-Datum
-nbm_schema_history_written(PG_FUNCTION_ARGS)
+/* The trigger of a table, for each statement; raises 39P01 for others. */
+static TriggerData *
+statement_trigger(FunctionCallInfo fcinfo, const char *table)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
-		strcmp(RelationGetRelationName(trigger->tg_relation), "schema_history") != 0)
+		strcmp(RelationGetRelationName(trigger->tg_relation), table) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("schema_history_written() is a trigger of notebook_migrate.schema_history only")));
+				 errmsg("this trigger function is for notebook_migrate.%s only",
+						table)));
+	return trigger;
+}
+
+/* Whether the caller has the rights of a table's owner, as the functions have. */
+static bool
+is_owner(const TriggerData *trigger)
+{
+	return has_privs_of_role(GetUserId(), trigger->tg_relation->rd_rel->relowner);
+}
+
+/*
+ * The BEFORE trigger of the definitions: raises 42501 for who writes them past
+ * the functions, whatever he was granted, but for the extension's owner.
+ * Somebody else runs them with his own rights.
+ */
+Datum
+nbm_schema_migration_written(PG_FUNCTION_ARGS)
+{
+	if (!is_owner(statement_trigger(fcinfo, "schema_migration")))
+		nbm_require_administrator();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * The BEFORE trigger of the history: raises 55000 for everyone who changes it
+ * or takes from it, and for who adds to it past the functions.  The
+ * extension's owner may fill it while it is empty, as a restored dump does.
+ */
+Datum
+nbm_schema_history_written(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = statement_trigger(fcinfo, "schema_history");
+
 	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("history is append-only")));
-	if (!has_privs_of_role(GetUserId(), trigger->tg_relation->rd_rel->relowner) &&
-		RelationGetNumberOfBlocks(trigger->tg_relation) > 0)
+	if (is_owner(trigger))
+		return PointerGetDatum(NULL);
+	nbm_require_administrator();
+	if (RelationGetNumberOfBlocks(trigger->tg_relation) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("history is written by the functions only")));
