@@ -16,18 +16,16 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "compat.h"
 #include "describe.h"
 #include "describe_wanted.h"
+#include "guard.h"
 #include "schema_diff.h"
 
 /* How often a table is made. */
@@ -94,40 +92,42 @@ add_context(void *arg)
 	errcontext("making the tables that are wanted, to compare them with those that are there");
 }
 
+/* Tables that are wanted, and what they look like. */
+typedef struct Wanted
+{
+	NbmDescription *tables;
+	const char *real_schema;
+	Jsonb	   *description;
+}			Wanted;
+
+/* Makes them, describes them, and wants nothing of them to stay. */
+static bool
+make_tables(void *arg)
+{
+	Wanted	   *wanted = arg;
+	ErrorContextCallback context = {error_context_stack, add_context, NULL};
+
+	error_context_stack = &context;
+	wanted->description = make_and_describe(wanted->tables, wanted->real_schema);
+	error_context_stack = context.previous;
+	return false;
+}
+
 /*
- * The same in a subtransaction of which nothing is left.  NULL: the caller
- * has not the rights.  Other errors are raised.
+ * What the tables look like, of which nothing is left.  NULL: the caller has
+ * not the rights.  Other errors are raised.
  */
 static Jsonb *
 try_tables(NbmDescription *tables, const char *real_schema)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Jsonb	   *volatile description = NULL;
-	ErrorData  *volatile error = NULL;
-	ErrorContextCallback context = {error_context_stack, add_context, NULL};
+	Wanted		wanted = {tables, real_schema};
+	ErrorData  *error = nbm_attempt(make_tables, &wanted);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		error_context_stack = &context;
-		description = make_and_describe(tables, real_schema);
-		error_context_stack = context.previous;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	if (error != NULL && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+	if (error == NULL)
+		return wanted.description;
+	if (error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
 		ReThrowError(error);
-	return description;
+	return NULL;
 }
 
 /*

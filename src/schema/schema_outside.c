@@ -12,12 +12,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "invalid_index.h"
@@ -149,29 +146,41 @@ raise_result(const char *body, const NbmHistoryEntry *entry,
 			 result->position == 0 ? 0 : internalerrquery(body)));
 }
 
-/* Runs the statement, and raises what came of it. */
-static void
-run(Oid owner, const char *body, const NbmHistoryEntry *entry,
-	volatile int *position)
+/* A statement that is to be run. */
+typedef struct Running
 {
+	Oid			owner;
+	const char *body;
+	const NbmHistoryEntry *entry;
+	int			position;		/* where its error is, or 0 */
+}			Running;
+
+/* Runs it, and raises what came of it. */
+static bool
+run_outside(void *arg)
+{
+	Running    *running = arg;
 	NbmTopLevelResult result = {0};
 	LOCKTAG		marker;
 	char	   *index;
 
 	nbm_worker_locktag(&marker);
-	nbm_run_top_level(body, &marker, write_note(owner, body, entry), &result);
-	*position = result.position;
+	nbm_run_top_level(running->body, &marker,
+					  write_note(running->owner, running->body, running->entry),
+					  &result);
+	running->position = result.position;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	index = result.outcome == NBM_TOP_NO_WORKER ? NULL :
-		nbm_invalid_index_of(body);
+		nbm_invalid_index_of(running->body);
 	PopActiveSnapshot();
 	if (result.outcome != NBM_TOP_DONE)
-		raise_result(body, entry, &result, index);
+		raise_result(running->body, running->entry, &result, index);
 	if (index != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index %s is there, but is not valid", index),
 				 errhint("Drop it, and apply the migration again.")));
+	return true;
 }
 
 /*
@@ -183,30 +192,10 @@ bool
 nbm_outside_run(Oid owner, const char *body, const NbmHistoryEntry *entry,
 				NbmFailure *failure)
 {
-	MemoryContext outer = CurrentMemoryContext;
-	ResourceOwner resources = CurrentResourceOwner;
-	volatile int position = 0;
-	volatile bool is_done = false;
+	Running		running = {owner, body, entry, 0};
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(outer);
-	PG_TRY();
-	{
-		run(owner, body, entry, &position);
-		ReleaseCurrentSubTransaction();
-		is_done = true;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(outer);
-		failure->error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		failure->statement = 1;
-		failure->position = position;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(outer);
-	CurrentResourceOwner = resources;
-	return is_done;
+	failure->error = nbm_attempt(run_outside, &running);
+	failure->statement = 1;
+	failure->position = running.position;
+	return failure->error == NULL;
 }

@@ -11,9 +11,6 @@
 #include "schema_plan.h"
 #include "schema_run.h"
 
-/* Work in a subtransaction; whether that is to stay. */
-typedef bool (*NbmTrial) (void *arg);
-
 /* What came of a step of the plan. */
 typedef enum NbmOutcome
 {

@@ -8,14 +8,13 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/guc.h"
-#include "utils/resowner.h"
 
+#include "guard.h"
 #include "schema_run.h"
 #include "schema_script.h"
 #include "schema_settle.h"
@@ -111,6 +110,30 @@ nbm_script_refuse(void)
 				 errmsg("a schema migration cannot apply, undo or replace migrations")));
 }
 
+/* A script that is being run. */
+typedef struct Running
+{
+	const char *body;
+	bool		settle;
+	NbmScript  *script;			/* NULL until it is parsed */
+	volatile int number;		/* of the statement at work, or 0 */
+}			Running;
+
+/* Runs it. */
+static bool
+run_script(void *arg)
+{
+	Running    *running = arg;
+
+	is_running = true;
+	running->script = nbm_script_parse(running->body);
+	nbm_script_check(running->script, true);
+	SPI_connect();
+	run_statements(running->script, running->settle, &running->number);
+	SPI_finish();
+	return true;
+}
+
 /*
  * Runs a script.  With settle, deferred constraints are checked at its end,
  * all that the transaction has.  True where it ran; else what it did is
@@ -119,42 +142,20 @@ nbm_script_refuse(void)
 bool
 nbm_script_run(const char *body, bool settle, NbmFailure *failure)
 {
-	MemoryContext outer = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	NbmScript  *volatile script = NULL;
-	volatile int number = 0;
-	volatile bool is_done = false;
+	Running		running = {body, settle};
+	ErrorData  *error;
 
 	nbm_script_refuse();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(outer);
-	PG_TRY();
-	{
-		is_running = true;
-		script = nbm_script_parse(body);
-		nbm_script_check(script, true);
-		SPI_connect();
-		run_statements(script, settle, &number);
-		SPI_finish();
-		ReleaseCurrentSubTransaction();
-		is_done = true;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(outer);
-		failure->error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(outer);
-		failure->statement = number;
-		failure->position = error_position(body, script, failure->error, number);
-		if (failure->error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION &&
-			failure->error->hint == NULL)
-			failure->error->hint = pstrdup("Register it as a migration of its own with transactional => false.");
-	}
-	PG_END_TRY();
+	error = nbm_attempt(run_script, &running);
 	is_running = false;
-	MemoryContextSwitchTo(outer);
-	CurrentResourceOwner = owner;
-	return is_done;
+	if (error == NULL)
+		return true;
+	failure->error = error;
+	failure->statement = running.number;
+	failure->position = error_position(body, running.script, error,
+									   running.number);
+	if (error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION &&
+		error->hint == NULL)
+		error->hint = pstrdup("Register it as a migration of its own with transactional => false.");
+	return false;
 }

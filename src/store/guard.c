@@ -33,43 +33,78 @@
 #include "query.h"
 
 /*
+ * Does work in a subtransaction.  What it did is undone where it says so, or
+ * where it raises: then the error is the result, of the current context, else
+ * NULL.
+ */
+ErrorData *
+nbm_attempt(NbmTrial work, void *arg)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		if (work(arg))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(outer);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* Work, and the memory that it may use. */
+typedef struct Guarded
+{
+	NbmWork		work;
+	void	   *arg;
+	MemoryContext scratch;
+}			Guarded;
+
+/* Does it. */
+static bool
+do_guarded(void *arg)
+{
+	const		Guarded *guarded = arg;
+
+	MemoryContextSwitchTo(guarded->scratch);
+	guarded->work(guarded->arg);
+	return true;
+}
+
+/*
  * Does work in a subtransaction.  True where it was done; else what it did is
  * undone, and *caught says why.  Memory of the work is freed.
  */
 bool
 nbm_guarded(NbmWork work, void *arg, NbmCaught *caught)
 {
-	MemoryContext outer = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	MemoryContext scratch = AllocSetContextCreate(outer,
-												  "notebook_migrate guarded work",
-												  ALLOCSET_DEFAULT_SIZES);
-	volatile bool is_done = false;
+	Guarded		guarded = {work, arg};
+	ErrorData  *error;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(scratch);
-	PG_TRY();
-	{
-		work(arg);
-		ReleaseCurrentSubTransaction();
-		is_done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(outer);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		caught->sqlstate = error->sqlerrcode;
-		caught->message = error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(outer);
-	CurrentResourceOwner = owner;
-	MemoryContextDelete(scratch);
-	return is_done;
+	guarded.scratch = AllocSetContextCreate(CurrentMemoryContext,
+											"notebook_migrate guarded work",
+											ALLOCSET_DEFAULT_SIZES);
+	error = nbm_attempt(do_guarded, &guarded);
+	MemoryContextDelete(guarded.scratch);
+	if (error == NULL)
+		return true;
+	caught->sqlstate = error->sqlerrcode;
+	caught->message = error->message;
+	return false;
 }
 
 /* Takes the rights of a role, until nbm_be_again() or an error. */

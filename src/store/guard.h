@@ -6,6 +6,7 @@
 #define NBM_GUARD_H
 
 #include "fmgr.h"
+#include "utils/elog.h"
 
 /* An error that was caught; strings of the context guarded work was begun in. */
 typedef struct NbmCaught
@@ -23,6 +24,10 @@ typedef struct NbmIdentity
 
 typedef void (*NbmWork) (void *arg);
 
+/* Work that says whether what it did is to stay. */
+typedef bool (*NbmTrial) (void *arg);
+
+extern ErrorData *nbm_attempt(NbmTrial work, void *arg);
 extern bool nbm_guarded(NbmWork work, void *arg, NbmCaught *caught);
 extern void nbm_become(Oid role, NbmIdentity *before);
 extern void nbm_become_owner(Oid role, NbmIdentity *before);
