@@ -18,8 +18,7 @@
  * Where the way is short nothing is remembered.
  *
  * The same goes for the look for leases that ran out and retries that are
- * due: for as many times as long as it took, and for WAKE_LASTS microseconds,
- * it is not made again.
+ * due: for as many times as long as it took it is not made again.
  */
 #include "postgres.h"
 
@@ -34,8 +33,6 @@
 #define FRONT_FAR 60
 /* How often the time of a walk its result is believed. */
 #define FRONT_LASTS 50
-/* How long it is believed at least that time has made nothing ready. */
-#define WAKE_LASTS (10 * 1000)
 
 typedef struct Memory
 {
@@ -144,5 +141,4 @@ void
 nbm_wake_end(const NbmWakeWatch *watch)
 {
 	keep(&waking, watch->began);
-	waking.until = Max(waking.until, waking.since + WAKE_LASTS);
 }
