@@ -149,11 +149,13 @@ CREATE ROLE regress_nbm_scribe;
 GRANT USAGE ON SCHEMA notebook_migrate TO regress_nbm_scribe;
 GRANT ALL ON ALL TABLES IN SCHEMA notebook_migrate TO regress_nbm_scribe;
 SET ROLE regress_nbm_scribe;
+\set VERBOSITY sqlstate
 INSERT INTO schema_migration (name, up) VALUES ('x', 'ALTER ROLE regress_nbm_scribe SUPERUSER');
 UPDATE schema_migration SET up = 'ALTER ROLE regress_nbm_scribe SUPERUSER';
 DELETE FROM schema_migration;
 INSERT INTO schema_history (name, direction, state, started_at, duration, applied_by) VALUES ('x', 'up', 'applied', now(), '0', 'x');
 SELECT schema_register('x', 'SELECT 1');
+\set VERBOSITY default
 RESET ROLE;
 DROP OWNED BY regress_nbm_scribe;
 DROP ROLE regress_nbm_scribe;

@@ -142,7 +142,7 @@ static const char *const queries[] =
 
 	/* statistics */
 	"SELECT concat('statistics ', stxnamespace::regnamespace, '.',"
-	" quote_ident(stxname), ': ', pg_get_statisticsobjdef(oid), ' target ' || stxstattarget, "
+	" quote_ident(stxname), ': ', pg_get_statisticsobjdef(oid), ' target ' || coalesce(stxstattarget, -1), "
 	OWNER("stxowner") ") FROM pg_statistic_ext WHERE "
 	IN_SCHEMAS("stxnamespace"),
 

@@ -95,7 +95,7 @@ extern NbmDescription *nbm_read_schema(Jsonb *description,
 									   const char *argument);
 extern List *nbm_read_renames(Jsonb *renames);
 extern void nbm_malformed(const char *path, const char *what,...)
-			pg_attribute_printf(2, 3) pg_attribute_noreturn();
+			pg_attribute_printf(2, 3) __attribute__((noreturn));
 extern NbmTable *nbm_find_table(const NbmDescription *schema,
 								const char *name);
 extern NbmColumn *nbm_find_column(const NbmTable *table, const char *name);

@@ -78,9 +78,11 @@ typedef struct Bundled
 	JsonbContainer *needs;		/* its depends_on; NULL: none is given */
 } Bundled;
 
+static void refuse(const char *path, const char *must)
+			__attribute__((noreturn));
+
 /* Raises 22023. */
 static void
-pg_attribute_noreturn()
 refuse(const char *path, const char *must)
 {
 	ereport(ERROR,
