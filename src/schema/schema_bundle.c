@@ -280,7 +280,7 @@ find_needs(const Bundled *bundled, int count, int *nneeds)
 		for (int j = 0; names != NULL && j < JsonContainerSize(names); j++)
 		{
 			Bundled		key;
-			Bundled    *found;
+			const Bundled *found;
 			JsonbValue	name;
 
 			nbm_element(names, j, &name);
