@@ -66,6 +66,12 @@ SELECT notebook_migrate.schema_describe('nowhere');
 \echo :SQLSTATE
 SELECT notebook_migrate.schema_describe(NULL) IS NULL;
 
+-- The session's temporary tables, whose schema the server calls by another name.
+CREATE TEMP TABLE passing (a int, b int);
+CREATE INDEX ON passing (a) WHERE b > 0;
+SELECT t ->> 'name', t -> 'indexes' FROM jsonb_path_query(notebook_migrate.schema_describe(pg_my_temp_schema()::regnamespace::name), '$.tables[*]') AS t;
+DROP TABLE passing;
+
 -- The catalogs are open to all, and so is this.
 CREATE ROLE reader;
 GRANT USAGE ON SCHEMA notebook_migrate TO reader;

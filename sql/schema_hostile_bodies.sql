@@ -74,6 +74,16 @@ CALL schema_up();
 SELECT attempt('DO $$ BEGIN CALL notebook_migrate.schema_up(); END $$');
 CALL schema_up();
 \echo :SQLSTATE
+-- At its commit, by a trigger that puts itself off once more when it is called at the script's end.
+SELECT attempt($$ CREATE TABLE fuse (i int);
+  CREATE FUNCTION burn() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+    IF new.i = 2 THEN PERFORM notebook_migrate.schema_up_atomic(); ELSE SET CONSTRAINTS ALL DEFERRED; INSERT INTO fuse VALUES (new.i + 1); END IF;
+    RETURN NULL; END';
+  CREATE CONSTRAINT TRIGGER burn AFTER INSERT ON fuse DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION burn();
+  INSERT INTO fuse VALUES (1) $$);
+CALL schema_up();
+\echo :SQLSTATE
+SELECT recorded();
 SELECT attempt('SELECT notebook_migrate.schema_register(''a_later'', ''CREATE TABLE a_later ()'', ''DROP TABLE a_later'')');
 CALL schema_up();
 \echo :SQLSTATE

@@ -145,6 +145,14 @@ SELECT count(*) FROM notebook_migrate.schema_lint('LOCK lint.big');
 COMMIT;
 RESET ROLE;
 
+-- No function of a table's owner is called with the rights of whoever lints, though planning an expression would call one that is immutable.
+CREATE FUNCTION lint.spy(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'called as %', current_user; RETURN true; END $$;
+CREATE TYPE lint.wrapped AS (i int);
+CREATE FUNCTION lint.unwrap(lint.wrapped) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT CASE WHEN lint.spy(2) THEN 1 END';
+CREATE CAST (lint.wrapped AS int) WITH FUNCTION lint.unwrap AS ASSIGNMENT;
+CREATE TABLE lint.spied (i int CHECK (lint.spy(1)), j int CHECK (lint.spy(1) AND j IS NOT NULL), w lint.wrapped);
+SELECT statement, rule FROM notebook_migrate.schema_lint('ALTER TABLE lint.spied ALTER i SET NOT NULL; ALTER TABLE lint.spied ALTER j SET NOT NULL; ALTER TABLE lint.spied ALTER w TYPE int; ALTER TABLE lint.spied ALTER w TYPE int USING w::int');
+
 -- Deep and long scripts.
 SELECT count(*) FROM notebook_migrate.schema_lint(repeat('TRUNCATE lint.small;', 10000));
 DO $$

@@ -151,7 +151,8 @@
 	"'definition', pg_catalog.substr(pg_catalog.pg_get_indexdef(c.oid)," \
 	" pg_catalog.length(pg_catalog.format('CREATE %sINDEX %I ON %I.%I  '," \
 	" CASE WHEN i.indisunique THEN 'UNIQUE ' END," \
-	" c.relname, n.nspname, tab.name)))," \
+	" c.relname, CASE WHEN n.oid" EQ "pg_catalog.pg_my_temp_schema()" \
+	" THEN 'pg_temp' ELSE n.nspname END, tab.name)))," \
 	"'invalid', CASE WHEN NOT i.indisvalid THEN true END," \
 	"'comment', d.description)) AS key" \
 	" FROM tab" \

@@ -330,6 +330,37 @@ add_lines(Lines *lines, int query)
 	SPI_freetuptable(table);
 }
 
+/*
+ * Adds what all queries find.  Functions that write definitions look for what
+ * is there by now, so one that somebody has dropped since the query began is
+ * an internal error to them: 40001 is raised for it.
+ */
+static void
+add_all_lines(Lines *lines)
+{
+	PG_TRY();
+	{
+		for (int i = 0; i < lengthof(queries); i++)
+			add_lines(lines, i);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(lines->context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the catalog was changed while it was read"),
+				 errdetail_internal("%s", error->message),
+				 errhint("Try again.")));
+	}
+	PG_END_TRY();
+}
+
 /* qsort: by bytes. */
 static int
 compare_lines(const void *a, const void *b)
@@ -339,7 +370,7 @@ compare_lines(const void *a, const void *b)
 
 /*
  * What the schemas consist of, as this transaction sees them by now; memory of
- * the current context.
+ * the current context.  Raises 40001 where others drop what is being read.
  */
 NbmFingerprint
 nbm_fingerprint(void)
@@ -353,8 +384,7 @@ nbm_fingerprint(void)
 							 true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	for (int i = 0; i < lengthof(queries); i++)
-		add_lines(&lines, i);
+	add_all_lines(&lines);
 	SPI_finish();
 	AtEOXact_GUC(false, level);
 	qsort(lines.found.lines, lines.found.count, sizeof(char *), compare_lines);

@@ -186,7 +186,10 @@ sole_expression(List *statements)
 	return target->name == NULL ? target->val : NULL;
 }
 
-/* The index that a definition makes, parsed; NULL: it is not one. */
+/*
+ * The index that a definition makes, parsed; NULL: it is not one, or goes on
+ * with the table's name.
+ */
 static IndexStmt *
 sole_index(List *statements, int expected)
 {
@@ -195,7 +198,8 @@ sole_index(List *statements, int expected)
 	if (list_length(statements) != expected)
 		return NULL;
 	index = (IndexStmt *) linitial_node(RawStmt, statements)->stmt;
-	return IsA(index, IndexStmt) ? index : NULL;
+	return IsA(index, IndexStmt) && index->relation->schemaname == NULL ?
+		index : NULL;
 }
 
 /*

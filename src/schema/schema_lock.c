@@ -217,7 +217,9 @@ try_runner_lock(bool is_session)
  * Takes the runner's lock: until nbm_runner_unlock() for the session, which
  * must hold no snapshot while it waits, else to the end of the transaction.
  * The latter does not wait for a background worker, as it may wait for this
- * transaction's snapshot.  Raises 55P03 once the time is up, having nothing.
+ * transaction's snapshot.  Raises 55P03 once the time is up, having nothing;
+ * 55000 where the session is running migrations already: a trigger that a
+ * script deferred to its commit would apply what is about to be applied.
  */
 void
 nbm_runner_lock(bool is_session, int64 timeout_ms)
@@ -225,6 +227,10 @@ nbm_runner_lock(bool is_session, int64 timeout_ms)
 	TimestampTz started = GetCurrentTimestamp();
 	long		ms = FIRST_WAIT_MS;
 
+	if (has_session_lock)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a schema migration cannot apply, undo or replace migrations")));
 	for (;;)
 	{
 		int			held = RUNNER_LOCK_CLASS;

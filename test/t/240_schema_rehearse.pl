@@ -94,6 +94,17 @@ ended($rehearsal, "ROLLBACK TO s; CREATE TABLE app.other (); SELECT name, ok, ob
 like($rehearsal->{out}, qr/^wait\|t\|\[\{"kind": "table", "name": "app.item", "action": "changed"\}\]$/m, 'the same session, once more');
 is(sql(q{SELECT to_regclass('app.other') IS NOT NULL}), 't', 'whose transaction goes on');
 
+# What is dropped while it is being read is no internal error.
+sql('CREATE VIEW app.seen AS SELECT id FROM app.item');
+$holder = session('BEGIN; DROP VIEW app.seen;');
+begun($holder);
+$rehearsal = session("\\set VERBOSITY verbose\nSELECT * FROM schema_verify(true);");
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'relation'}) or die 'it does not wait';
+ended($holder, 'COMMIT;');
+begun($rehearsal);
+like($rehearsal->{err}, qr/40001: the catalog was changed while it was read/, 'a view is dropped while it is read');
+ended($rehearsal, '');
+
 # What rehearses can still be prepared.
 sql("BEGIN; CREATE TABLE app.prepared (); SELECT * FROM schema_dry_run(); SELECT * FROM schema_verify(true); PREPARE TRANSACTION 'rehearsed'");
 is(sql($locks), 0, 'a prepared transaction has no lock of it');
