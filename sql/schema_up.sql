@@ -43,6 +43,15 @@ CALL schema_up();
 SELECT schema_register('40-first', 'INSERT INTO shop.orders VALUES (1, 4711); INSERT INTO shop.item VALUES (4711)', 'DELETE FROM shop.orders; DELETE FROM shop.item');
 CALL schema_up();
 
+-- A backslash means itself in a script, whatever the session thinks of it.
+SELECT schema_register('45-slash', $$CREATE TABLE shop.slash AS SELECT '\' AS c, '; DROP TABLE shop.item; --' AS d$$, 'DROP TABLE shop.slash');
+SET standard_conforming_strings = off;
+CALL schema_up();
+RESET standard_conforming_strings;
+SELECT * FROM shop.slash;
+CALL schema_down();
+DELETE FROM schema_migration WHERE name = '45-slash';
+
 -- What is applied cannot be changed.
 SELECT schema_register('40-first', 'SELECT 1');
 

@@ -98,7 +98,7 @@ typedef struct Wanted
 	NbmDescription *tables;
 	const char *real_schema;
 	Jsonb	   *description;
-}			Wanted;
+} Wanted;
 
 /* Makes them, describes them, and wants nothing of them to stay. */
 static bool

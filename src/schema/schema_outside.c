@@ -153,7 +153,7 @@ typedef struct Running
 	const char *body;
 	const NbmHistoryEntry *entry;
 	int			position;		/* where its error is, or 0 */
-}			Running;
+} Running;
 
 /* Runs it, and raises what came of it. */
 static bool

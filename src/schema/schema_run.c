@@ -70,6 +70,7 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 			level = NewGUCNestLevel();
 		}
 		*number = i + 1;
+		nbm_script_pin_strings();
 		run_statement(nbm_script_statement(script, i + 1));
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -117,7 +118,7 @@ typedef struct Running
 	bool		settle;
 	NbmScript  *script;			/* NULL until it is parsed */
 	volatile int number;		/* of the statement at work, or 0 */
-}			Running;
+} Running;
 
 /* Runs it. */
 static bool

@@ -10,6 +10,7 @@
 
 #include "mb/pg_wchar.h"
 #include "parser/parser.h"
+#include "utils/guc.h"
 
 #include "schema_script.h"
 
@@ -116,6 +117,18 @@ say_position(void *arg)
 }
 
 /*
+ * Has a backslash in a string mean itself, as the standard says, whatever the
+ * session thinks: a script must be one and the same for who checks it and for
+ * who runs it.  Until the end of the level of settings.
+ */
+void
+nbm_script_pin_strings(void)
+{
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
  * Takes a script apart.  Raises 42601 with the position where it is none.
  * The result is of the current context.
  */
@@ -128,6 +141,9 @@ nbm_script_parse(const char *body)
 	List	   *list;
 	ListCell   *cell;
 	int			gap = 0;
+	int			level = NewGUCNestLevel();
+
+	nbm_script_pin_strings();
 
 	callback.callback = say_position;
 	callback.arg = &context;
@@ -135,6 +151,7 @@ nbm_script_parse(const char *body)
 	error_context_stack = &callback;
 	list = raw_parser(body, RAW_PARSE_DEFAULT);
 	error_context_stack = callback.previous;
+	AtEOXact_GUC(false, level);
 
 	script->text = body;
 	script->statements = palloc0(sizeof(NbmStatement) * Max(list_length(list), 1));
@@ -189,6 +206,9 @@ nbm_script_check(const NbmScript *script, bool is_transactional)
 				   "COPY FROM STDIN" : "COPY TO STDOUT",
 				   "There is no client to copy from or to; use INSERT ... VALUES, or a server's file.");
 	}
+	if (!is_transactional && script->count == 1 &&
+		IsA(script->statements[0].raw->stmt, DiscardStmt))
+		refuse(script, 1, "DISCARD", "It would only concern the process that runs it.");
 	if (!is_transactional && script->count != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -72,13 +72,13 @@ typedef struct Guarded
 	NbmWork		work;
 	void	   *arg;
 	MemoryContext scratch;
-}			Guarded;
+} Guarded;
 
 /* Does it. */
 static bool
 do_guarded(void *arg)
 {
-	const		Guarded *guarded = arg;
+	const Guarded *guarded = arg;
 
 	MemoryContextSwitchTo(guarded->scratch);
 	guarded->work(guarded->arg);
