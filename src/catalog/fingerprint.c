@@ -118,13 +118,13 @@ static const char *const queries[] =
 	" AND attstattarget >= 0 GROUP BY attrelid) s ON attrelid = indexrelid WHERE "
 	IN_SCHEMAS("relnamespace"),
 
-	/* constraints */
+	/* constraints; that a column is not null stands with it */
 	"SELECT concat('constraint ', quote_ident(conname), ' of ', CASE WHEN"
 	" conrelid <> 0 THEN conrelid::regclass::text ELSE contypid::regtype::text"
 	" END, ': ', pg_get_constraintdef(oid), ' index ' ||"
 	" nullif(conindid, 0)::regclass, CASE WHEN NOT convalidated THEN"
 	" ' not valid' END, CASE WHEN coninhcount > 0 THEN ' inherited' END)"
-	" FROM pg_constraint WHERE contype <> 't' AND "
+	" FROM pg_constraint WHERE contype <> ALL ('{t,n}') AND "
 	IN_SCHEMAS("connamespace"),
 
 	/* triggers, rules and policies */

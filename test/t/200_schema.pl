@@ -561,7 +561,7 @@ CREATE TYPE made.e AS ENUM ('a'); CREATE INDEX ON made.t (i); CREATE TABLE noteb
 
 database('rights');
 $node->safe_psql($db, <<'SQL');
-CREATE ROLE poor LOGIN;
+CREATE ROLE poor LOGIN; CREATE ROLE boss SUPERUSER;
 CREATE SCHEMA poors AUTHORIZATION poor;
 CREATE TABLE public.rich (i int);
 GRANT USAGE ON SCHEMA notebook_migrate TO poor;
@@ -596,12 +596,12 @@ SQL
 	is_sql(q{SELECT rolname FROM pg_class JOIN pg_roles ON pg_roles.oid = relowner WHERE relname = 't1'}, 'poor', 'poor: owns what was made');
 
 	# His own rights decide.
-	foreach my $body ('INSERT INTO public.rich VALUES (1)', 'DROP TABLE public.rich', 'CREATE ROLE made', 'SET ROLE postgres; SELECT 1', 'SET SESSION AUTHORIZATION postgres',
+	foreach my $body ('INSERT INTO public.rich VALUES (1)', 'DROP TABLE public.rich', 'CREATE ROLE made', 'SET ROLE boss; SELECT 1', 'SET SESSION AUTHORIZATION boss',
 		q{INSERT INTO notebook_migrate.schema_history (name, direction, state, started_at, duration, applied_by) VALUES ('x', 'up', 'applied', now(), '0', 'poor')},
 		q{UPDATE notebook_migrate.schema_history SET state = 'failed'}, q{DELETE FROM notebook_migrate.schema_history}, q{TRUNCATE notebook_migrate.schema_history},
 		q{INSERT INTO notebook_migrate.schema_migration (name, up) VALUES ('x', 'DROP TABLE public.rich')}, q{UPDATE notebook_migrate.schema_migration SET up = ''}, q{DELETE FROM notebook_migrate.schema_migration},
 		q{SELECT setval('notebook_migrate.schema_history_entry_seq', 1)}, q{SELECT nextval('notebook_migrate.schema_history_entry_seq')}, q{ALTER TABLE notebook_migrate.schema_history DISABLE TRIGGER ALL},
-		q{CREATE TABLE notebook_migrate.mine ()}, q{COPY t1 FROM PROGRAM 'true'}, q{COPY t1 TO '/tmp/nbm_never'}, q{DO $$ BEGIN SET ROLE postgres; END $$})
+		q{CREATE TABLE notebook_migrate.mine ()}, q{COPY t1 FROM PROGRAM 'true'}, q{COPY t1 TO '/tmp/nbm_never'}, q{DO $$ BEGIN SET ROLE boss; END $$})
 	{
 		my $short = substr($body, 0, 60);
 		$may_not->($body, "poor: by hand: $short");
