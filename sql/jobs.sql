@@ -119,6 +119,17 @@ SELECT job_prune('1 hour'), job_prune('0') > 0 AS pruned;
 SELECT name, state FROM job ORDER BY job_id;
 SELECT job_status(:bad);
 
+-- Few rows or many: a job is looked up by an index, also by a plan that is made again.
+SELECT pg_temp.submit('looked up', 803) > 0 AS submitted;
+BEGIN;
+SELECT pg_temp.claim(), pg_temp.done('looked up');
+ANALYZE migration_job, migration_turn, migration_line;
+SELECT seq_scan AS scans FROM pg_stat_xact_user_tables WHERE relname = 'migration_job' \gset
+SELECT job_submit(803, kind => 'note', payload => '{"job": "and again"}') AS again \gset
+SELECT job_fail(job_id, token, 'no', false) FROM job_claim('w', kinds => '{note}');
+SELECT seq_scan - :scans AS scans FROM pg_stat_xact_user_tables WHERE relname = 'migration_job';
+COMMIT;
+
 -- With a notebook go its jobs.
 DELETE FROM notebook WHERE notebook_id = 801;
 SELECT count(*) FROM job WHERE notebook_id = 801;

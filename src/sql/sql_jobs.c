@@ -99,7 +99,7 @@ nbm_job_submit(PG_FUNCTION_ARGS)
 	job.max_attempts = PG_GETARG_INT32(5);
 	job.payload = PG_GETARG_JSONB_P(6);
 	job.dedupe = PG_GETARG_BOOL(7);
-	level = nbm_store_begin();
+	level = nbm_query_begin();
 	job.at = GetCurrentTimestamp();
 	id = nbm_jobs_submit(&job, PG_ARGISNULL(1) ? NULL : &version);
 	nbm_store_end(level);
@@ -158,8 +158,8 @@ nbm_job_claim(PG_FUNCTION_ARGS)
 	claimer.kinds = arg_kinds(fcinfo, 2);
 	claimer.at = GetCurrentTimestamp();
 	claimer.lease_until = later(claimer.at, arg_interval(fcinfo, 1, "lease"));
-	InitMaterializedSRF(fcinfo, 0);
-	level = nbm_store_begin();
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	level = nbm_query_begin();
 	claims = nbm_jobs_claim(&claimer, PG_GETARG_INT32(3), &count);
 	for (int i = 0; i < count; i++)
 		put_claim(result, &claims[i]);
@@ -181,7 +181,7 @@ nbm_job_heartbeat(PG_FUNCTION_ARGS)
 
 	require_args(fcinfo, names, lengthof(names));
 	lease_until = later(at, arg_interval(fcinfo, 2, "extend"));
-	level = nbm_store_begin();
+	level = nbm_query_begin();
 	nbm_jobs_open(PG_GETARG_INT64(0), PG_GETARG_UUID_P(1), at, &job);
 	nbm_job_extend(&job, lease_until,
 				   PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
@@ -201,8 +201,8 @@ nbm_job_complete(PG_FUNCTION_ARGS)
 	int			level;
 
 	require_args(fcinfo, names, lengthof(names));
-	InitMaterializedSRF(fcinfo, 0);
-	level = nbm_store_begin();
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	level = nbm_query_begin();
 	nbm_jobs_complete(PG_GETARG_INT64(0), PG_GETARG_UUID_P(1),
 					  nbm_arg_text(fcinfo, 2), nbm_arg_text(fcinfo, 3),
 					  PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4), &row);
@@ -225,7 +225,7 @@ nbm_job_fail(PG_FUNCTION_ARGS)
 	int			level;
 
 	require_args(fcinfo, names, lengthof(names));
-	level = nbm_store_begin();
+	level = nbm_query_begin();
 	nbm_jobs_open(PG_GETARG_INT64(0), PG_GETARG_UUID_P(1), at, &job);
 	state = nbm_jobs_fail(&job, at, nbm_arg_text(fcinfo, 2),
 						  PG_GETARG_BOOL(3));
@@ -243,7 +243,7 @@ nbm_job_cancel(PG_FUNCTION_ARGS)
 	int			level;
 
 	nbm_require_arg(fcinfo, 0, "job_id");
-	level = nbm_store_begin();
+	level = nbm_query_begin();
 	is_cancelled = nbm_jobs_cancel(PG_GETARG_INT64(0), GetCurrentTimestamp());
 	nbm_store_end(level);
 	PG_RETURN_BOOL(is_cancelled);
@@ -260,7 +260,7 @@ nbm_job_status_sql(PG_FUNCTION_ARGS)
 	int			level;
 
 	nbm_require_arg(fcinfo, 0, "job_id");
-	level = nbm_store_begin();
+	level = nbm_query_begin();
 	status = nbm_job_status(PG_GETARG_INT64(0));
 	status = (Jsonb *) DatumGetPointer(SPI_datumTransfer(JsonbPGetDatum(status),
 														 false, -1));
@@ -279,8 +279,8 @@ nbm_job_stats(PG_FUNCTION_ARGS)
 	uint64		rows;
 	int			level;
 
-	InitMaterializedSRF(fcinfo, 0);
-	level = nbm_store_begin();
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	level = nbm_query_begin();
 	rows = nbm_query_run(&nbm_notebook, Q_JOB_STATS, NULL, NULL, true);
 	for (uint64 row = 0; row < rows; row++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
@@ -302,7 +302,7 @@ nbm_job_prune_sql(PG_FUNCTION_ARGS)
 	before = DirectFunctionCall2(timestamptz_mi_interval,
 								 TimestampTzGetDatum(GetCurrentTimestamp()),
 								 arg_interval(fcinfo, 0, "older_than"));
-	level = nbm_store_begin();
+	level = nbm_query_begin();
 	count = nbm_job_prune(DatumGetTimestampTz(before));
 	nbm_store_end(level);
 	PG_RETURN_INT64((int64) count);

@@ -6,7 +6,8 @@
  * row-level security hold.  Texts are qualified throughout; plans are
  * prepared once a backend and kept, as generic plans, and index scans are
  * preferred while they are planned: a plan made on a nearly empty table must
- * not scan it when it has grown.
+ * not scan it when it has grown.  A dozen parameters set and put back cost a
+ * short call several per cent of its time, so they are set for planning only.
  *
  * Between nbm_store_begin() and nbm_store_end() memory is SPI's, and is
  * freed at the end; results that outlive it are allocated by the caller in a
@@ -14,8 +15,11 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "utils/guc.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -382,7 +386,9 @@ static const QueryText queries[QUERIES] =
 		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, INT8OID}
 	},
 	[Q_JOB_DUE] = {
-		"SELECT true FROM " TURN " t WHERE " TURN_IS_DUE " LIMIT 1",
+		"SELECT t.notebook_id, t.kind, t.job_id FROM " TURN " t"
+		" WHERE " TURN_IS_DUE " ORDER BY t.is_ready, t.rank, t.at, t.job_id"
+		" LIMIT 100",
 		1, {TIMESTAMPTZOID}
 	},
 	[Q_JOB_WAKE] = {
@@ -530,7 +536,16 @@ static const QueryText queries[QUERIES] =
 	},
 };
 
-static SPIPlanPtr plans[NBM_KINDS][QUERIES];
+/* A query's plan, and which of those that it had was made with our settings. */
+typedef struct KeptPlan
+{
+	SPIPlanPtr	plan;
+	int			generation;
+} KeptPlan;
+
+static KeptPlan plans[NBM_KINDS][QUERIES];
+
+#define SEARCH_PATH "pg_catalog, pg_temp"
 
 /*
  * Ways of running a query that grow with the tables, not with what is asked:
@@ -544,25 +559,47 @@ static const char *const plan_settings[] = {
 	"jit"
 };
 
+/* Sets a parameter until the current nest level ends. */
+static void
+set_parameter(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Prefers index scans until the current nest level ends. */
+static void
+prefer_indexes(void)
+{
+	for (int i = 0; i < lengthof(plan_settings); i++)
+		set_parameter(plan_settings[i], "off");
+}
+
 /*
- * Opens the store for a call: SPI, a search path that nobody can set traps
- * in, and index scans preferred.  Returns what nbm_store_end() takes; on
- * error the end of the (sub)transaction undoes it all.
+ * Opens the store for a call that runs no other queries than those in here:
+ * SPI, and a search path that nobody can set traps in, which functions have
+ * set already.  Returns what nbm_store_end() takes; on error the end of the
+ * (sub)transaction undoes it all.
  */
 int
-nbm_store_begin(void)
+nbm_query_begin(void)
 {
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	for (int i = 0; i < lengthof(plan_settings); i++)
-		(void) set_config_option(plan_settings[i], "off",
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
+	if (strcmp(namespace_search_path, SEARCH_PATH) != 0)
+		set_parameter("search_path", SEARCH_PATH);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	return level;
+}
+
+/* The same for any call: plans that are made elsewhere prefer indexes, too. */
+int
+nbm_store_begin(void)
+{
+	int			level = nbm_query_begin();
+
+	prefer_indexes();
 	return level;
 }
 
@@ -574,14 +611,58 @@ nbm_store_end(int guc_level)
 	AtEOXact_GUC(false, guc_level);
 }
 
-/* The kept plan of a query, prepared at first use. */
+/* Where the server keeps what belongs to a query's plan. */
+static CachedPlanSource *
+source_of(const KeptPlan *kept)
+{
+	return (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(kept->plan));
+}
+
+/*
+ * Will the server run a plan that was made with our settings?  Where the plan
+ * depends on more than the tables that is not for us to say.
+ */
+static bool
+is_planned(const KeptPlan *kept)
+{
+	const CachedPlanSource *source = source_of(kept);
+	const CachedPlan *plan = source->gplan;
+
+	return kept->generation == source->generation &&
+		source->is_valid && !source->dependsOnRLS &&
+		plan != NULL && plan->is_valid && !plan->dependsOnRole &&
+		!TransactionIdIsValid(plan->saved_xmin);
+}
+
+/* Makes a query's plan with our settings, unless it has one that holds. */
+static void
+make_plan(KeptPlan *kept)
+{
+	CachedPlanSource *source = source_of(kept);
+	int			level = NewGUCNestLevel();
+
+	prefer_indexes();
+	if (source->gplan != NULL && kept->generation != source->generation)
+		ResetPlanCache();
+	ReleaseCachedPlan(SPI_plan_get_cached_plan(kept->plan),
+					  CurrentResourceOwner);
+	kept->generation = source->generation;
+	AtEOXact_GUC(false, level);
+}
+
+/*
+ * The kept plan of a query, prepared at first use.  The server makes it anew
+ * once a table or its statistics were changed, and may notice that between
+ * here and running it only: then our settings are missing, so that plan is
+ * not used a second time.
+ */
 SPIPlanPtr
 nbm_query_plan(const NbmKind *kind, NbmQuery id)
 {
 	const QueryText *query = &queries[id];
-	SPIPlanPtr *plan = &plans[kind->number][id];
+	KeptPlan   *kept = &plans[kind->number][id];
 
-	if (*plan == NULL)
+	if (kept->plan == NULL)
 	{
 		SPIPlanPtr	fresh;
 
@@ -593,9 +674,11 @@ nbm_query_plan(const NbmKind *kind, NbmQuery id)
 			elog(ERROR, "could not prepare query %d: %s", id,
 				 SPI_result_code_string(SPI_result));
 		SPI_keepplan(fresh);
-		*plan = fresh;
+		kept->plan = fresh;
 	}
-	return *plan;
+	if (!is_planned(kept))
+		make_plan(kept);
+	return kept->plan;
 }
 
 /* Runs a query; returns the number of rows, which are in SPI_tuptable. */

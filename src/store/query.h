@@ -81,6 +81,7 @@ typedef enum NbmQuery
 /* Arguments of a query, at most. */
 #define NBM_MAX_ARGS 18
 
+extern int	nbm_query_begin(void);
 extern int	nbm_store_begin(void);
 extern void nbm_store_end(int guc_level);
 extern SPIPlanPtr nbm_query_plan(const NbmKind *kind, NbmQuery query);
