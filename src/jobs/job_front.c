@@ -42,7 +42,6 @@ typedef struct Memory
 	TimestampTz until;			/* to when to believe it */
 } Memory;
 
-static const NbmPlace start = {PG_INT64_MIN, DT_NOBEGIN, PG_INT64_MIN};
 static Memory front;
 static Memory waking;
 
@@ -84,7 +83,7 @@ nbm_front_forget(void)
 NbmFrontWatch
 nbm_front_begin(Datum kinds)
 {
-	NbmFrontWatch watch = {start, false, 0, GetCurrentTimestamp()};
+	NbmFrontWatch watch = {.began = GetCurrentTimestamp()};
 
 	if (kinds != 0)
 	{

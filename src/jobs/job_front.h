@@ -18,8 +18,8 @@ typedef struct NbmPlace
 /* A claim, from where it starts. */
 typedef struct NbmFrontWatch
 {
+	bool		is_known;		/* from memory? else it starts at the start */
 	NbmPlace	from;
-	bool		is_known;		/* is that from memory? else it is the start */
 	uint32		scope;			/* which kinds */
 	TimestampTz began;
 } NbmFrontWatch;

@@ -24,6 +24,10 @@
  *
  * Time makes jobs ready, too: leases run out, retries and late starts become
  * due.  Each claim wakes what has come.
+ *
+ * What each job goes through, a claim and a completion, is done without
+ * queries, by job_turn.c and job_row.c; what happens seldom is done here, with
+ * queries.
  */
 #include "postgres.h"
 
@@ -35,6 +39,7 @@
 
 #include "compat.h"
 #include "job_front.h"
+#include "job_row.h"
 #include "job_store.h"
 #include "job_turn.h"
 #include "store.h"
@@ -201,6 +206,31 @@ pass_turn(int64 notebook_id, const char *kind, int64 id, TimestampTz at)
 }
 
 /*
+ * Takes the turn from jobs that are over, among those that time has made
+ * ready.  Whoever finishes a job passes its turn on; so these were finished or
+ * deleted by hand.
+ */
+static void
+pass_over_due(TimestampTz at)
+{
+	Datum		values[1] = {TimestampTzGetDatum(at)};
+	uint64		rows = run(Q_JOB_DUE, values, NULL);
+	SPITupleTable *due = SPI_tuptable;
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int64		id;
+
+		SPI_tuptable = due;		/* which pass_turn() changes */
+		id = DatumGetInt64(nbm_query_column(row, 3, NULL));
+		if (nbm_job_row_is_over(id))
+			pass_turn(DatumGetInt64(nbm_query_column(row, 1, NULL)),
+					  TextDatumGetCString(nbm_query_column(row, 2, NULL)), id,
+					  at);
+	}
+}
+
+/*
  * Wakes what time has made ready: retries whose time has come, and leases
  * that ran out, which are dead if it was their last attempt.  False where it
  * was done a moment ago and is not done again.
@@ -215,7 +245,7 @@ wake(TimestampTz at)
 
 	if (watch.is_done)
 		return false;
-	if (run(Q_JOB_DUE, values, NULL) == 0)
+	if (!nbm_turns_are_due(at))
 	{
 		nbm_wake_end(&watch);
 		return true;
@@ -232,32 +262,29 @@ wake(TimestampTz at)
 					  TextDatumGetCString(nbm_query_column(row, 2, NULL)),
 					  DatumGetInt64(nbm_query_column(row, 3, NULL)), at);
 	}
+	pass_over_due(at);
 	return true;
 }
 
 /*
- * Hands out the job whose turn it is; false where somebody has it locked, who
- * is cancelling it, or where the caller may not see it.
+ * Leases a job of which id, notebook and kind are known, and fills in the
+ * rest; false where somebody has it locked, who is cancelling it, or where
+ * the caller may not see it.
  */
 static bool
-hand_out(const NbmClaimer *claimer, const NbmTurn *turn, NbmClaim *claim)
+lease(const NbmClaimer *claimer, NbmJob *job)
 {
-	NbmJob	   *job = &claim->job;
+	NbmRowOutcome outcome = nbm_job_row_claim(claimer, job);
 	Datum		values[4] = {
-		Int64GetDatum(turn->place.id), CStringGetTextDatum(claimer->worker),
+		Int64GetDatum(job->id), CStringGetTextDatum(claimer->worker),
 		TimestampTzGetDatum(claimer->at),
 		TimestampTzGetDatum(claimer->lease_until)
 	};
 
+	if (outcome != NBM_ROW_UNTRIED)
+		return outcome == NBM_ROW_WRITTEN;
 	if (run(Q_JOB_CLAIM, values, NULL) == 0)
 		return false;
-	memset(claim, 0, sizeof(*claim));
-	job->id = turn->place.id;
-	job->notebook_id = turn->notebook_id;
-	job->kind = turn->kind;
-	job->state = "leased";
-	job->lease_until = claimer->lease_until;
-	job->has_token = true;
 	job->token = *DatumGetUUIDP(nbm_query_column(0, 1, NULL));
 	job->version = DatumGetInt32(nbm_query_column(0, 2, NULL));
 	job->attempt = DatumGetInt32(nbm_query_column(0, 3, NULL));
@@ -265,34 +292,66 @@ hand_out(const NbmClaimer *claimer, const NbmTurn *turn, NbmClaim *claim)
 	return true;
 }
 
-/*
- * Hands out up to n jobs from a place in the queue on; the place becomes that
- * of the last one.  The claims are allocated in the current context.
- */
-static NbmClaim *
-hand_out_from(const NbmClaimer *claimer, NbmPlace *place, int n, int *count)
+/* Hands out the job whose turn it is; false where lease() says so. */
+static bool
+hand_out(const NbmClaimer *claimer, const NbmTurn *turn, NbmClaim *claim)
 {
-	NbmTurns   *turns = nbm_turns_open(claimer->kinds, place);
+	NbmJob	   *job = &claim->job;
+
+	memset(claim, 0, sizeof(*claim));
+	job->id = turn->place.id;
+	job->notebook_id = turn->notebook_id;
+	job->kind = turn->kind;
+	job->state = "leased";
+	job->lease_until = claimer->lease_until;
+	job->has_token = true;
+	return lease(claimer, job);
+}
+
+/* What a walk through the queue has handed out. */
+typedef struct Taken
+{
+	NbmClaim   *claims;
+	int			count;
+	NbmPlace	last;			/* of them; not set where there are none */
+	bool		has_passed;		/* a turn on, which it may not have met again */
+} Taken;
+
+/*
+ * Hands out up to n jobs, from where the queue begins.  A turn whose job is
+ * over is passed on.  The claims are allocated in the current context.
+ */
+static Taken
+hand_out_from(const NbmClaimer *claimer, const NbmFrontWatch *front, int n)
+{
+	NbmTurns   *turns = nbm_turns_open(claimer->kinds, front->is_known ?
+									   &front->from : NULL);
 	int			room = 8;
-	NbmClaim   *claims = palloc_array(NbmClaim, room);
+	Taken		taken = {palloc_array(NbmClaim, room)};
 	NbmTurn		turn;
 
-	*count = 0;
-	while (*count < n && nbm_turns_next(turns, &turn))
+	while (taken.count < n && nbm_turns_next(turns, &turn))
 	{
-		if (*count == room)
+		if (taken.count == room)
 		{
 			room *= 2;
-			claims = repalloc_huge(claims, mul_size(sizeof(NbmClaim), room));
+			taken.claims = repalloc_huge(taken.claims,
+										 mul_size(sizeof(NbmClaim), room));
 		}
-		if (!hand_out(claimer, &turn, &claims[*count]))
-			continue;
-		nbm_turns_lease(turns, claimer->lease_until);
-		*place = turn.place;
-		(*count)++;
+		if (hand_out(claimer, &turn, &taken.claims[taken.count]))
+		{
+			nbm_turns_lease(turns, claimer->lease_until);
+			taken.last = turn.place;
+			taken.count++;
+		}
+		else if (nbm_job_row_is_over(turn.place.id))
+		{
+			pass_turn(turn.notebook_id, turn.kind, turn.place.id, claimer->at);
+			taken.has_passed = true;
+		}
 	}
 	nbm_turns_close(turns);
-	return claims;
+	return taken;
 }
 
 /*
@@ -303,25 +362,24 @@ NbmClaim *
 nbm_job_take(const NbmClaimer *claimer, int n, int *count)
 {
 	bool		is_awake = wake(claimer->at);
-	NbmFrontWatch watch = nbm_front_begin(claimer->kinds);
-	NbmPlace	place = watch.from;
-	NbmClaim   *claims = hand_out_from(claimer, &place, n, count);
+	NbmFrontWatch front = nbm_front_begin(claimer->kinds);
+	Taken		taken = hand_out_from(claimer, &front, n);
 
-	if (*count < n && (watch.is_known || !is_awake))
+	if (taken.count < n && (front.is_known || !is_awake || taken.has_passed))
 	{
 		/* take no memory's word for it that there is no more */
 		nbm_front_forget();
-		if (*count == 0)
+		if (taken.count == 0)
 		{
 			wake(claimer->at);
-			watch = nbm_front_begin(claimer->kinds);
-			place = watch.from;
-			claims = hand_out_from(claimer, &place, n, count);
+			front = nbm_front_begin(claimer->kinds);
+			taken = hand_out_from(claimer, &front, n);
 		}
 	}
-	if (*count == n)
-		nbm_front_end(&watch, place);
-	return claims;
+	if (taken.count == n)
+		nbm_front_end(&front, taken.last);
+	*count = taken.count;
+	return taken.claims;
 }
 
 /*
@@ -417,17 +475,27 @@ bool
 nbm_job_done(int64 id, const pg_uuid_t *token, const char *except_kind,
 			 TimestampTz at, Jsonb *usage)
 {
+	NbmJob		job = {.id = id};
 	Datum		values[5] = {
 		Int64GetDatum(id), UUIDPGetDatum(token), TimestampTzGetDatum(at),
 		PointerGetDatum(usage), CStringGetTextDatum(except_kind)
 	};
 	char		nulls[] = "     ";
 
-	nulls[3] = null_flag(usage);
-	if (run(Q_JOB_DONE, values, nulls) == 0)
-		return false;
-	pass_turn(DatumGetInt64(nbm_query_column(0, 1, NULL)),
-			  TextDatumGetCString(nbm_query_column(0, 2, NULL)), id, at);
+	switch (nbm_job_row_done(&job, token, except_kind, at, usage))
+	{
+		case NBM_ROW_REFUSED:
+			return false;
+		case NBM_ROW_WRITTEN:
+			break;
+		case NBM_ROW_UNTRIED:
+			nulls[3] = null_flag(usage);
+			if (run(Q_JOB_DONE, values, nulls) == 0)
+				return false;
+			job.notebook_id = DatumGetInt64(nbm_query_column(0, 1, NULL));
+			job.kind = TextDatumGetCString(nbm_query_column(0, 2, NULL));
+	}
+	pass_turn(job.notebook_id, job.kind, id, at);
 	return true;
 }
 

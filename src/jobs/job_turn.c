@@ -2,15 +2,11 @@
  * job_turn.c
  *		Whose turn it is: the first job of each line, found and moved on.
  *
- * These are the two steps that every job goes through, so they work on the
- * table itself: to start a statement costs several times what it would do
- * here.  What happens seldom is done with SQL, in job_store.c.
- *
  * The row of a turn is changed twice a job.  So it is looked up by the job:
  * versions that cannot be removed yet, as another transaction might still see
  * them, are walked through at the front of the queue only, and job_front.c has
  * more of that.  Row security of migration_turn is not heeded, that of
- * migration_job is: its rows are changed by queries.
+ * migration_job is, by job_row.c.
  */
 #include "postgres.h"
 
@@ -20,33 +16,20 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
+#include "job_table.h"
 #include "job_turn.h"
-
-/* The columns of migration_turn, and those of migration_job that are read. */
-enum TurnColumn
-{
-	TURN_NOTEBOOK = 1, TURN_JOB, TURN_RANK, TURN_AT, TURN_IS_READY, TURN_KIND,
-	TURN_COLUMNS = TURN_KIND
-};
-enum JobColumn
-{
-	JOB_NOTEBOOK = 1, JOB_ID, JOB_RUN_AFTER, JOB_FINISHED_AT, JOB_PRIORITY,
-	JOB_KIND
-};
 
 /* The turns of one kind, or of all, in the order in which they are handed out. */
 typedef struct Walk
@@ -67,46 +50,17 @@ struct NbmTurns
 	int			count;
 };
 
-/* Opens a table of ours by its name; raises 42501 where one may not. */
-static Relation
-open_ours(const char *name, LOCKMODE mode, AclMode right)
-{
-	Oid			schema = get_namespace_oid("notebook_migrate", false);
-	Relation	relation = table_open(get_relname_relid(name, schema), mode);
-	AclResult	result = pg_class_aclcheck(RelationGetRelid(relation),
-										   GetUserId(), right);
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_TABLE, name);
-	return relation;
-}
-
-/* Opens an index of ours by its name. */
-static Relation
-open_index(Relation relation, const char *name)
-{
-	return index_open(get_relname_relid(name, RelationGetNamespace(relation)),
-					  AccessShareLock);
-}
-
-/* A column of a row that is never NULL. */
-static Datum
-column(HeapTuple tuple, int number, Relation relation)
-{
-	bool		is_null;
-
-	return heap_getattr(tuple, number, RelationGetDescr(relation), &is_null);
-}
-
 /* The place of a turn. */
 static NbmPlace
 place_of(HeapTuple tuple, Relation relation)
 {
 	NbmPlace	place;
 
-	place.rank = DatumGetInt64(column(tuple, TURN_RANK, relation));
-	place.run_after = DatumGetTimestampTz(column(tuple, TURN_AT, relation));
-	place.id = DatumGetInt64(column(tuple, TURN_JOB, relation));
+	Datum		at = nbm_job_column(tuple, TURN_AT, relation);
+
+	place.rank = DatumGetInt64(nbm_job_column(tuple, TURN_RANK, relation));
+	place.run_after = DatumGetTimestampTz(at);
+	place.id = DatumGetInt64(nbm_job_column(tuple, TURN_JOB, relation));
 	return place;
 }
 
@@ -143,30 +97,38 @@ set_not_before(ScanKey key, ScanKey columns, int number, const NbmPlace *place)
 	key->sk_argument = PointerGetDatum(columns);
 }
 
-/* Starts a walk through the ready turns of a kind (0: of all). */
+/*
+ * Starts a walk through the ready turns of a kind (0: of all), from a place on
+ * (NULL: from the start).
+ */
 static void
 start_walk(NbmTurns *turns, Walk *walk, Datum kind, const NbmPlace *from)
 {
 	ScanKeyData keys[3];
 	int			count = 0;
 
-	walk->index = open_index(turns->relation, kind ? "migration_turn_kind" :
-							 "migration_turn_next");
+	walk->index = nbm_job_index_open(turns->relation,
+									 kind ? "migration_turn_kind" :
+									 "migration_turn_next");
 	if (kind)
 		ScanKeyEntryInitialize(&keys[count++], 0, TURN_KIND,
 							   BTEqualStrategyNumber, InvalidOid,
 							   C_COLLATION_OID, F_TEXTEQ, kind);
 	ScanKeyInit(&keys[count++], TURN_IS_READY, BTEqualStrategyNumber,
 				F_BOOLEQ, BoolGetDatum(true));
-	set_not_before(&keys[count], walk->place, count + 1, from);
+	if (from != NULL)
+	{
+		set_not_before(&keys[count], walk->place, count + 1, from);
+		count++;
+	}
 	walk->scan = systable_beginscan_ordered(turns->relation, walk->index,
-											turns->snapshot, count + 1, keys);
+											turns->snapshot, count, keys);
 	step(walk, turns->relation);
 }
 
 /*
- * Opens the queue at a place, for jobs of some kinds (text[], without NULLs;
- * 0: all).  Close it before the memory context goes.
+ * Opens the queue at a place (NULL: its start), for jobs of some kinds
+ * (text[], without NULLs; 0: all).  Close it before the memory context goes.
  */
 NbmTurns *
 nbm_turns_open(Datum kinds, const NbmPlace *from)
@@ -175,7 +137,7 @@ nbm_turns_open(Datum kinds, const NbmPlace *from)
 	Datum		all = 0;
 	Datum	   *kind = &all;
 
-	turns->relation = open_ours("migration_turn", RowExclusiveLock, ACL_UPDATE);
+	turns->relation = nbm_job_table_open_to_update("migration_turn");
 	turns->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	turns->slot = table_slot_create(turns->relation, NULL);
 	turns->count = 1;
@@ -218,10 +180,10 @@ nbm_turns_next(NbmTurns *turns, NbmTurn *turn)
 							 &failure) != TM_Ok)
 			continue;
 		tuple = ExecFetchSlotHeapTuple(turns->slot, false, NULL);
-		turn->notebook_id = DatumGetInt64(column(tuple, TURN_NOTEBOOK,
-												 turns->relation));
-		turn->kind = TextDatumGetCString(column(tuple, TURN_KIND,
-												turns->relation));
+		turn->notebook_id = DatumGetInt64(nbm_job_column(tuple, TURN_NOTEBOOK,
+														 turns->relation));
+		turn->kind = TextDatumGetCString(nbm_job_column(tuple, TURN_KIND,
+														turns->relation));
 		turn->is_ready = true;
 		turn->place = place_of(tuple, turns->relation);
 		return true;
@@ -257,8 +219,37 @@ nbm_turns_lease(NbmTurns *turns, TimestampTz until)
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(turns->slot, false, NULL);
 
 	write_turn(turns->relation, turns->slot,
-			   DatumGetInt64(column(tuple, TURN_JOB, turns->relation)),
+			   DatumGetInt64(nbm_job_column(tuple, TURN_JOB, turns->relation)),
 			   false, 0, until);
+}
+
+/*
+ * Has time made a turn ready that nobody has noticed?  A look at one place of
+ * the index, as every claim takes it.
+ */
+bool
+nbm_turns_are_due(TimestampTz at)
+{
+	Relation	relation = nbm_job_table_open_to_update("migration_turn");
+	Relation	index = nbm_job_index_open(relation, "migration_turn_next");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	bool		is_due;
+
+	ScanKeyInit(&keys[0], TURN_IS_READY, BTEqualStrategyNumber, F_BOOLEQ,
+				BoolGetDatum(false));
+	ScanKeyInit(&keys[1], TURN_RANK, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(0));
+	ScanKeyInit(&keys[2], TURN_AT, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
+				TimestampTzGetDatum(at));
+	scan = systable_beginscan_ordered(relation, index, snapshot, 3, keys);
+	is_due = systable_getnext_ordered(scan, ForwardScanDirection) != NULL;
+	systable_endscan_ordered(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(relation, NoLock);
+	return is_due;
 }
 
 /* Closes the queue. */
@@ -289,6 +280,27 @@ lock_row(Relation relation, ItemPointer tid, Snapshot snapshot,
 							&failure) == TM_Ok;
 }
 
+/* The place of a job while it waits. */
+static NbmPlace
+place_of_job(HeapTuple tuple, Relation relation)
+{
+	NbmPlace	place;
+	Datum		priority = nbm_job_column(tuple, JOB_PRIORITY, relation);
+	Datum		at = nbm_job_column(tuple, JOB_RUN_AFTER, relation);
+
+	place.rank = -(int64) DatumGetInt32(priority);
+	place.run_after = DatumGetTimestampTz(at);
+	place.id = DatumGetInt64(nbm_job_column(tuple, JOB_ID, relation));
+	return place;
+}
+
+/* Is a job finished? */
+static bool
+is_finished(HeapTuple tuple, Relation relation)
+{
+	return !heap_attisnull(tuple, JOB_FINISHED_AT, RelationGetDescr(relation));
+}
+
 /*
  * The job after a turn's in its line that is not finished, locked: its id and
  * place are put in the turn.  False where there is none.
@@ -296,8 +308,8 @@ lock_row(Relation relation, ItemPointer tid, Snapshot snapshot,
 static bool
 find_next(NbmTurn *turn, Snapshot snapshot)
 {
-	Relation	relation = open_ours("migration_job", RowShareLock, ACL_UPDATE);
-	Relation	index = open_index(relation, "migration_job_pkey");
+	Relation	relation = nbm_job_table_open_to_update("migration_job");
+	Relation	index = nbm_job_index_open(relation, "migration_job_pkey");
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	ScanKeyData keys[3];
 	SysScanDesc scan;
@@ -316,18 +328,14 @@ find_next(NbmTurn *turn, Snapshot snapshot)
 		   (tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!heap_attisnull(tuple, JOB_FINISHED_AT, RelationGetDescr(relation)) ||
+		if (is_finished(tuple, relation) ||
 			!lock_row(relation, &tuple->t_self, snapshot,
 					  LockTupleNoKeyExclusive, slot))
 			continue;
 		tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
-		if (!heap_attisnull(tuple, JOB_FINISHED_AT, RelationGetDescr(relation)))
+		if (is_finished(tuple, relation))
 			continue;			/* cancelled while we waited for its lock */
-		turn->place.id = DatumGetInt64(column(tuple, JOB_ID, relation));
-		turn->place.rank = -(int64) DatumGetInt32(column(tuple, JOB_PRIORITY,
-														 relation));
-		turn->place.run_after = DatumGetTimestampTz(column(tuple, JOB_RUN_AFTER,
-														   relation));
+		turn->place = place_of_job(tuple, relation);
 		is_found = true;
 	}
 	systable_endscan_ordered(scan);
@@ -342,7 +350,7 @@ static bool
 find_turn(Relation relation, int64 notebook_id, int64 job_id,
 		  Snapshot snapshot, TupleTableSlot *slot)
 {
-	Relation	index = open_index(relation, "migration_turn_pkey");
+	Relation	index = nbm_job_index_open(relation, "migration_turn_pkey");
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -375,8 +383,7 @@ nbm_turn_pass(NbmTurn *turn, TimestampTz at)
 
 	if (is_found)
 	{
-		Relation	relation = open_ours("migration_turn", RowExclusiveLock,
-										 ACL_UPDATE);
+		Relation	relation = nbm_job_table_open_to_update("migration_turn");
 		TupleTableSlot *slot = table_slot_create(relation, NULL);
 
 		turn->is_ready = turn->place.run_after <= at;

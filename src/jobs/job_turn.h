@@ -18,6 +18,7 @@ typedef struct NbmTurn
 
 typedef struct NbmTurns NbmTurns;
 
+extern bool nbm_turns_are_due(TimestampTz at);
 extern NbmTurns *nbm_turns_open(Datum kinds, const NbmPlace *from);
 extern bool nbm_turns_next(NbmTurns *turns, NbmTurn *turn);
 extern void nbm_turns_lease(NbmTurns *turns, TimestampTz until);
