@@ -2,40 +2,17 @@
 # it, and what diff, history and mapping make of it.  The same for operators.
 use strict;
 use warnings;
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
 use PostgreSQL::Test::Utils;
+use StoreTest;
 use Test::More;
 use JSON::PP;
 
-my $json = JSON::PP->new->canonical->allow_nonref->ascii;
 my ($node, $last) = (undef, 1000);
 
-# Runs a query and returns what it prints.  One that fails is a failed test.
-sub sql
-{
-	my ($out, $err) = ('', '');
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->psql('postgres', "SET search_path = notebook_migrate, public;\n$_[0]", stdout => \$out, stderr => \$err, on_error_stop => 1) == 0
-	  or fail('no error, line ' . join(', ', map { (caller($_))[2] // () } 0 .. 1)) || diag(substr($err, 0, 2000));
-	return $out;
-}
-sub quoted { return '$nbm$' . $json->encode($_[0]) . '$nbm$'; }
 # The last line of what a query prints, as JSON.
-sub answer { my @line = split /\n/, sql($_[0]); return JSON::PP->new->allow_nonref->utf8->decode($line[-1] // '[]'); }
-sub is_sql
-{
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return is(sql($_[0]), $_[1], $_[2]);
-}
-# Tests that a statement fails with an SQLSTATE and a message.
-sub fails
-{
-	my ($query, $state, $pattern, $name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($out, $err) = ('', '');
-	$node->psql('postgres', "\\set VERBOSITY verbose\nSET search_path = notebook_migrate, public;\n$query", stdout => \$out, stderr => \$err);
-	return like($err, qr/ERROR:  $state: $pattern/, $name);
-}
+sub answer { my @line = split /\n/, sql($_[0]); return $reader->decode($line[-1] // '[]'); }
 
 # Lines that resemble no other line: the n-th of a text is always the same.
 sub lines
@@ -101,11 +78,7 @@ sub diff
 	return @{ answer("SELECT coalesce(json_agg(json_build_array($k->{key}, change, old_position, new_position, detail)), '[]') FROM ${kind}_diff($id, $from, $to) WHERE $k->{key} IS NOT NULL") };
 }
 
-$node = PostgreSQL::Test::Cluster->new('descent');
-$node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->start;
-$ENV{PGCLIENTENCODING} = 'UTF8';
-$node->safe_psql('postgres', 'CREATE EXTENSION notebook_migrate');
+$node = start_server('descent');
 
 # Each case: the sources before and after, the keys after (the items before have
 # the keys 1, 2, ..., new ones are a, b, ... in their order; several answers are

@@ -4,38 +4,19 @@
 # knows who is who.  NBM_SEED replays one script.
 use strict;
 use warnings;
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
 use PostgreSQL::Test::Utils;
+use StoreTest;
 use Test::More;
 use JSON::PP;
 use List::Util qw(max min shuffle sum0 first uniq);
 
 my @seed = defined $ENV{NBM_SEED} ? ($ENV{NBM_SEED}) : (1 .. 3);
 my ($saves, $pairs) = (40, 60);
-my $json = JSON::PP->new->canonical->allow_nonref->ascii;
-my $reader = JSON::PP->new->allow_nonref->utf8;
 my ($counter, $node, $plain, $id_way) = (0);
 
-# Runs a query and returns what it prints.  One that fails is a failed test.
-sub sql
-{
-	my ($out, $err) = ('', '');
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->psql('postgres', "SET search_path = notebook_migrate, public;\n$_[0]", stdout => \$out, stderr => \$err, on_error_stop => 1) == 0
-	  or fail('no error, line ' . join(', ', map { (caller($_))[2] // () } 0 .. 1)) || diag(substr($err, 0, 2000));
-	return $out;
-}
-sub answers { return map { $reader->decode($_) } split /\n/, sql($_[0]); }
-sub quoted { return '$nbm$' . $json->encode($_[0]) . '$nbm$'; }
 sub pick { return @_ ? $_[ rand @_ ] : undef; }
-sub copy { return $json->decode($json->encode($_[0])); }
-# Tests that a list is empty, and shows its beginning where it is not.
-sub none
-{
-	my ($name, @found) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ok(!@found, $name) || diag(join("\n", @found[ 0 .. min($#found, 7) ], @found > 8 ? '... ' . @found . ' in all' : ()));
-}
 
 # The model.  An item is {name, id, type, lines, metadata, outputs, count}; its
 # name is its identity.  A plain script has texts of a few short lines, blanks
@@ -434,11 +415,7 @@ SQL
 	return \%version;
 }
 
-$node = PostgreSQL::Test::Cluster->new('differences');
-$node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->start;
-$ENV{PGCLIENTENCODING} = 'UTF8';
-$node->safe_psql('postgres', 'CREATE EXTENSION notebook_migrate');
+$node = start_server('differences');
 
 foreach my $seed (@seed)
 {

@@ -3,8 +3,10 @@
 # NBM_SEED replays one random script.
 use strict;
 use warnings;
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
 use PostgreSQL::Test::Utils;
+use StoreTest;
 use Test::More;
 use JSON::PP;
 use File::Basename;
@@ -13,43 +15,10 @@ use Time::HiRes qw(time);
 
 my @seed = defined $ENV{NBM_SEED} ? ($ENV{NBM_SEED}) : (1 .. 60);
 my $data = $ENV{NBM_DATA};
-my $json = JSON::PP->new->canonical->allow_nonref->ascii;
-my $reader = JSON::PP->new->allow_nonref->utf8;
 my ($counter, $node) = (0);
 my @strategy = qw(conflict mark ours theirs);
 
-# Runs a query and returns what it prints.  One that fails is a failed test.
-sub sql
-{
-	my ($out, $err) = ('', '');
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->psql('postgres', "SET search_path = notebook_migrate, public;\n$_[0]", stdout => \$out, stderr => \$err, on_error_stop => 1) == 0
-	  or fail('no error, line ' . join(', ', map { (caller($_))[2] // () } 0 .. 1)) || diag(substr($err, 0, 2000));
-	return $out;
-}
-sub answers { return map { $reader->decode($_) } split /\n/, sql($_[0]); }
-sub quoted { return '$nbm$' . $json->encode($_[0]) . '$nbm$::jsonb'; }
-sub copy { return $json->decode($json->encode($_[0])); }
 sub pick { return @_ ? $_[ rand @_ ] : undef; }
-sub is_sql
-{
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return is(sql($_[0]), $_[1], $_[2]);
-}
-sub fails
-{
-	my ($query, $state, $pattern, $name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($out, $err) = ('', '');
-	$node->psql('postgres', "\\set VERBOSITY verbose\nSET search_path = notebook_migrate, public;\n$query", stdout => \$out, stderr => \$err);
-	return like($err, qr/ERROR:  $state: $pattern/s, $name);
-}
-sub none
-{
-	my ($name, @found) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ok(!@found, $name) || diag(join("\n", @found[ 0 .. min($#found, 7) ], @found > 8 ? '... ' . @found . ' in all' : ()));
-}
 
 # The one row of a merge: content and conflicts.
 sub merged
@@ -87,11 +56,7 @@ sub lines
 }
 sub text { return join("\n", @_); }
 
-$node = PostgreSQL::Test::Cluster->new('merge');
-$node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->start;
-$ENV{PGCLIENTENCODING} = 'UTF8';
-$node->safe_psql('postgres', 'CREATE EXTENSION notebook_migrate');
+$node = start_server('merge');
 
 # Changes that do not meet.
 my @l = lines('a', 10);

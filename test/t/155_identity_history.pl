@@ -2,50 +2,18 @@
 # moves, new names, cuts and restores.
 use strict;
 use warnings;
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
 use PostgreSQL::Test::Utils;
+use StoreTest;
 use Test::More;
 use JSON::PP;
 use File::Basename;
 use List::Util qw(min);
 
 my $data = $ENV{NBM_DATA};
-my $json = JSON::PP->new->canonical->allow_nonref->ascii;
-my $reader = JSON::PP->new->allow_nonref->utf8;
 my ($node, $last) = (undef, 1000);
 
-# Runs a query and returns what it prints.  One that fails is a failed test.
-sub sql
-{
-	my ($out, $err) = ('', '');
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->psql('postgres', "SET search_path = notebook_migrate, public;\n$_[0]", stdout => \$out, stderr => \$err, on_error_stop => 1) == 0
-	  or fail('no error, line ' . join(', ', map { (caller($_))[2] // () } 0 .. 1)) || diag(substr($err, 0, 2000));
-	return $out;
-}
-sub answers { return map { $reader->decode($_) } split /\n/, sql($_[0]); }
-sub quoted { return '$nbm$' . $json->encode($_[0]) . '$nbm$::jsonb'; }
-sub copy { return $json->decode($json->encode($_[0])); }
-sub is_sql
-{
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return is(sql($_[0]), $_[1], $_[2]);
-}
-sub none
-{
-	my ($name, @found) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ok(!@found, $name) || diag(join("\n", @found[ 0 .. min($#found, 7) ], @found > 8 ? '... ' . @found . ' in all' : ()));
-}
-# Tests that a query fails with an SQLSTATE.
-sub fails
-{
-	my ($query, $state, $name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($out, $err) = ('', '');
-	$node->psql('postgres', "\\set VERBOSITY verbose\nSET search_path = notebook_migrate, public;\n$query", stdout => \$out, stderr => \$err);
-	return like($err, qr/ERROR:  $state: /, $name);
-}
 sub lines
 {
 	my ($tag, $from, $to) = @_;
@@ -56,11 +24,7 @@ sub lines
 sub text { return join("\n", lines(@_)); }
 sub notebook { return { metadata => {}, nbformat => 4, nbformat_minor => 4, cells => [ map { { cell_type => 'code', metadata => {}, outputs => [], execution_count => undef, source => $_ } } @_ ] }; }
 
-$node = PostgreSQL::Test::Cluster->new('identity');
-$node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->start;
-$ENV{PGCLIENTENCODING} = 'UTF8';
-$node->safe_psql('postgres', 'CREATE EXTENSION notebook_migrate');
+$node = start_server('identity');
 
 # The life of a cell: each step is a document, and the row that cell_history
 # then has for it (version position change, or nothing where nothing happened).
@@ -91,9 +55,9 @@ $node->safe_psql('postgres', 'CREATE EXTENSION notebook_migrate');
 	is_sql('SELECT array_agg(cell_key ORDER BY position) = (SELECT array_agg(cell_key ORDER BY position) FROM notebook_cells(1, 5)) FROM notebook_cells(1)', 't', 'the life of a cell: all keys are those of then');
 	sql('SELECT notebook_restore(1, 10)');
 	is_sql('SELECT count(*) FROM notebook_diff(1, 10, 12)', 0, 'the life of a cell: restored again');
-	fails('SELECT * FROM cell_history(1, 999)', '02000', 'a key that no cell had has no history');
-	fails('SELECT * FROM cell_history(NULL, 1)', '22004', 'the history in no notebook');
-	fails('SELECT * FROM cell_history(1, NULL)', '(22004|02000)', 'the history of no cell');
+	fails('SELECT * FROM cell_history(1, 999)', '02000', '', 'a key that no cell had has no history');
+	fails('SELECT * FROM cell_history(NULL, 1)', '22004', '', 'the history in no notebook');
+	fails('SELECT * FROM cell_history(1, NULL)', '(22004|02000)', '', 'the history of no cell');
 }
 
 # The life of an operator.  A new id is no other operator.
@@ -129,7 +93,7 @@ sub flow
 	}
 	sql('SELECT workflow_restore(1, 3)');
 	is_sql("SELECT operator_id FROM workflow_operators(1) WHERE operator_key = 2", 'X2', 'the life of an operator: restored');
-	fails('SELECT * FROM operator_history(1, 999)', '02000', 'a key that no operator had has no history');
+	fails('SELECT * FROM operator_history(1, 999)', '02000', '', 'a key that no operator had has no history');
 }
 
 # Workflows that were made anew: other ids, another order, code a little changed.
