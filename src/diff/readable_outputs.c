@@ -25,32 +25,6 @@ static const char *const old_names[] = {
 	"png", "jpeg", "svg", "html", "latex", "json", "javascript", "pdf"
 };
 
-/* The text of a value: a string, or strings to be joined; else empty. */
-static NbmText
-joined_text(const JsonbValue *value)
-{
-	NbmText		joined = {"", 0};
-	StringInfoData buf;
-
-	if (value->type == jbvString)
-		return nbm_text_of(value);
-	if (!nbm_is_array(value))
-		return joined;
-	initStringInfo(&buf);
-	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
-	{
-		JsonbValue	line;
-
-		nbm_element(value->val.binary.data, i, &line);
-		if (line.type == jbvString)
-			appendBinaryStringInfo(&buf, line.val.string.val,
-								   line.val.string.len);
-	}
-	joined.str = buf.data;
-	joined.len = buf.len;
-	return joined;
-}
-
 /* The text of a member, empty where there is none. */
 static NbmText
 member_text(JsonbContainer *object, const char *name)
@@ -58,7 +32,7 @@ member_text(JsonbContainer *object, const char *name)
 	NbmText		none = {"", 0};
 	JsonbValue	value;
 
-	return nbm_get(object, name, &value) ? joined_text(&value) : none;
+	return nbm_get(object, name, &value) ? nbm_multiline_text(&value) : none;
 }
 
 /* The representations of an output: data, or in old formats the output. */
@@ -133,7 +107,7 @@ is_picture(JsonbContainer *output)
 static Size
 size_of(const NbmBody *body, NbmText name, const JsonbValue *value)
 {
-	NbmText		string = joined_text(value);
+	NbmText		string = nbm_multiline_text(value);
 
 	if (body->bytes != NULL && string.len >= 6 && string.len <= 10 &&
 		memcmp(string.str, "base64", 6) == 0)

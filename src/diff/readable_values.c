@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/json.h"
 
+#include "paths.h"
 #include "readable.h"
 
 /* Remarks under one heading, at most; of more only the number is told. */
@@ -43,33 +44,6 @@ nbm_remarks_end(NbmRemarks *remarks)
 	if (remarks->count > MAX_REMARKS)
 		appendStringInfo(remarks->out, "and %d more\n",
 						 remarks->count - MAX_REMARKS);
-}
-
-/* Can a name stand in a path as it is? */
-static bool
-is_plain(NbmText key)
-{
-	for (int i = 0; i < key.len; i++)
-	{
-		char		c = key.str[i];
-
-		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-			  (i > 0 && c >= '0' && c <= '9')))
-			return false;
-	}
-	return key.len > 0;
-}
-
-/* Adds a member's name to a path. */
-static void
-add_member(StringInfo path, NbmText key)
-{
-	if (path->len > 0)
-		appendStringInfoChar(path, '.');
-	if (is_plain(key))
-		appendBinaryStringInfo(path, key.str, key.len);
-	else
-		escape_json(path, pnstrdup(key.str, key.len));
 }
 
 /* Takes what was added to a path off again. */
@@ -192,7 +166,7 @@ compare_objects(NbmRemarks *remarks, StringInfo path, JsonbContainer *a,
 	{
 		if (skip != NULL && skip(both.key))
 			continue;
-		add_member(path, both.key);
+		nbm_path_append(path, both.key);
 		compare_values(remarks, path, both.in_a ? &both.va : NULL,
 					   both.in_b ? &both.vb : NULL);
 		shorten(path, len);

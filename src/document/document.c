@@ -836,23 +836,27 @@ nbm_item_type(const NbmKind *kind, JsonbContainer *core)
 	return type;
 }
 
-/* The text of a cell's source value: a string, or lines to be joined. */
-static NbmText
-source_text(const JsonbValue *source)
+/*
+ * The text of what nbformat calls a multiline string: a string, or strings to
+ * be joined; empty for anything else.  It points into the value or to new
+ * memory of the current context.
+ */
+NbmText
+nbm_multiline_text(const JsonbValue *value)
 {
 	NbmText		joined = {"", 0};
 	StringInfoData buf;
 	JsonbValue	line;
 
-	if (source->type == jbvString)
-		return nbm_text_of(source);
-	if (!nbm_is_array(source))
+	if (value->type == jbvString)
+		return nbm_text_of(value);
+	if (!nbm_is_array(value))
 		return joined;
 	initStringInfo(&buf);
-	enlargeStringInfo(&buf, source->val.binary.len);
-	for (int i = 0; i < JsonContainerSize(source->val.binary.data); i++)
+	enlargeStringInfo(&buf, value->val.binary.len);
+	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
 	{
-		nbm_element(source->val.binary.data, i, &line);
+		nbm_element(value->val.binary.data, i, &line);
 		if (line.type == jbvString)
 			appendBinaryStringInfo(&buf, line.val.string.val,
 								   line.val.string.len);
@@ -876,7 +880,7 @@ nbm_item_source(const NbmKind *kind, JsonbContainer *core)
 	if (kind == &nbm_notebook)
 	{
 		if (nbm_get(core, "source", &value) || nbm_get(core, "input", &value))
-			return source_text(&value);
+			return nbm_multiline_text(&value);
 		return source;
 	}
 	if (!nbm_get(core, "operatorProperties", &value))

@@ -79,6 +79,7 @@ extern Jsonb *nbm_document_compose(const NbmKind *kind, Jsonb *envelope,
 								   const JsonbValue *items);
 
 extern NbmText nbm_item_type(const NbmKind *kind, JsonbContainer *core);
+extern NbmText nbm_multiline_text(const JsonbValue *value);
 extern NbmText nbm_item_source(const NbmKind *kind, JsonbContainer *core);
 extern bool nbm_same_meaning(const NbmKind *kind, JsonbContainer *a,
 							 JsonbContainer *b);
