@@ -95,9 +95,25 @@ nbm_equal_here(const NbmNewJob *job, NbmJobResult *result)
 	return find(Q_JOB_EQUAL_DONE, job, result);
 }
 
+/* The mapping of the job's notebook for this pair of versions; 0: there is none. */
+static int64
+own_mapping(const NbmNewJob *job, int64 workflow_id, int32 workflow_version)
+{
+	int			count;
+	NbmMappingRow *rows = nbm_store_mappings(job->notebook_id, workflow_id,
+											 &count);
+
+	for (int i = 0; i < count; i++)
+		if (rows[i].notebook_version == job->version &&
+			rows[i].workflow_version == workflow_version)
+			return rows[i].mapping_id;
+	return 0;
+}
+
 /*
- * States the mapping that was found last for the job's own notebook, and puts
- * it in the result.  False where the notebooks are not equal after all.
+ * States the mapping that was found last for the job's own notebook, unless it
+ * has one for that pair of versions, and puts it in the result.  False where
+ * the notebooks are not equal after all.
  */
 static bool
 state_mapping(const NbmNewJob *job, NbmJobResult *result)
@@ -105,7 +121,7 @@ state_mapping(const NbmNewJob *job, NbmJobResult *result)
 	NbmStore	notebook = {&nbm_notebook, job->notebook_id, false};
 	NbmStore	original = {&nbm_notebook, 0, false};
 	NbmStore	workflow = {&nbm_workflow, 0, false};
-	int64		mapping_id = DatumGetInt64(result->values[NBM_JOB_MAPPING]);
+	int64		mapping_id;
 	int32		original_version;
 	Jsonb	   *content;
 	NbmVersion	from;
@@ -127,9 +143,15 @@ state_mapping(const NbmNewJob *job, NbmJobResult *result)
 	nbm_store_version(&notebook, job->version, &to);
 	if (memcmp(from.digest, to.digest, NBM_DIGEST_LEN) != 0)
 		return false;
-	row.content = nbm_mapping_for_copy(mapping_id, content, &from, &to);
-	mapping_id = nbm_store_add_mapping(job->notebook_id, workflow.id, &row,
-									   "llm");
+	mapping_id = own_mapping(job, workflow.id, row.workflow_version);
+	if (mapping_id == 0)
+	{
+		row.content =
+			nbm_mapping_for_copy(DatumGetInt64(result->values[NBM_JOB_MAPPING]),
+								 content, &from, &to);
+		mapping_id = nbm_store_add_mapping(job->notebook_id, workflow.id, &row,
+										   "llm");
+	}
 	result->values[NBM_JOB_MAPPING] = Int64GetDatum(mapping_id);
 	result->values[NBM_JOB_WORKFLOW_VERSION] =
 		Int32GetDatum(row.workflow_version);
