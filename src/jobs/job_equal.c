@@ -137,8 +137,8 @@ state_mapping(const NbmNewJob *job, NbmJobResult *result)
 	row.workflow_version =
 		DatumGetInt32(nbm_query_column(0, SOURCE_WORKFLOW_VERSION, NULL));
 	nbm_store_claim(&notebook, false);
-	nbm_store_claim(&workflow, false);
-	nbm_store_keep(&workflow);
+	if (!nbm_store_claim(&workflow, false))
+		nbm_store_keep(&workflow);
 	nbm_store_version(&original, original_version, &from);
 	nbm_store_version(&notebook, job->version, &to);
 	if (memcmp(from.digest, to.digest, NBM_DIGEST_LEN) != 0)

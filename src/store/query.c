@@ -76,12 +76,12 @@ static const QueryText queries[QUERIES] =
 		1, {INT8OID}
 	},
 	[Q_CLAIM] = {
-		"SELECT FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		"SELECT xmin FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
 		" FOR NO KEY UPDATE NOWAIT",
 		1, {INT8OID}
 	},
 	[Q_CLAIM_TO_DELETE] = {
-		"SELECT FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		"SELECT xmin FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
 		" FOR UPDATE NOWAIT",
 		1, {INT8OID}
 	},
@@ -414,8 +414,8 @@ static const QueryText queries[QUERIES] =
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'done', $5, $10, $11,"
 		" $12, $13, $14, true) RETURNING job_id",
 		14, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, INT8OID, INT4OID, INT8OID,
-		TEXTARRAYOID, INT8OID}
+			TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID,
+		INT8OID, INT4OID, INT8OID, TEXTARRAYOID, INT8OID}
 	},
 	[Q_JOB_DUE] = {
 		"SELECT true FROM " TURN " t WHERE " TURN_IS_DUE " LIMIT 1",
