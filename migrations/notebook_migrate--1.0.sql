@@ -290,8 +290,10 @@ CREATE TABLE notebook_migrate.migration_job (
   PRIMARY KEY (notebook_id, kind, job_id)
 ) WITH (fillfactor = 50);
 CREATE INDEX migration_job_id ON notebook_migrate.migration_job (job_id);
-CREATE INDEX migration_job_work ON notebook_migrate.migration_job (notebook_id, work, job_id)
+CREATE INDEX migration_job_work ON notebook_migrate.migration_job (work, notebook_id, job_id)
   WHERE dedupe;
+CREATE INDEX migration_job_result ON notebook_migrate.migration_job (work, job_id)
+  WHERE workflow_id IS NOT NULL;
 
 CREATE TABLE notebook_migrate.migration_line (
   notebook_id bigint NOT NULL,
@@ -332,6 +334,7 @@ COMMENT ON SEQUENCE notebook_migrate.migration_job_job_id_seq IS 'Ids of jobs';
 COMMENT ON CONSTRAINT migration_job_pkey ON notebook_migrate.migration_job IS 'The jobs of a notebook and kind, oldest first';
 COMMENT ON INDEX notebook_migrate.migration_job_id IS 'Finds a job';
 COMMENT ON INDEX notebook_migrate.migration_job_work IS 'Finds equal work';
+COMMENT ON INDEX notebook_migrate.migration_job_result IS 'Finds equal work, of any notebook, that made a workflow';
 COMMENT ON COLUMN notebook_migrate.migration_job.notebook_id IS 'The notebook';
 COMMENT ON COLUMN notebook_migrate.migration_job.job_id IS 'The job';
 COMMENT ON COLUMN notebook_migrate.migration_job.created_at IS 'When it was submitted';

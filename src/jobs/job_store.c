@@ -33,7 +33,6 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -65,55 +64,6 @@ null_flag(const void *pointer)
 	return pointer ? ' ' : 'n';
 }
 
-/*
- * What a job is to do, as a SHA-256 over the version's digest, the kind and
- * the payload: equal for equal work.  Raises 02000 for an unknown version.
- */
-Datum
-nbm_job_work(const NbmNewJob *job)
-{
-	NbmStore	store = {&nbm_notebook, job->notebook_id, false};
-	NbmVersion	version;
-	Datum		values[4] = {
-		Int64GetDatum(job->notebook_id), Int32GetDatum(job->version),
-		CStringGetTextDatum(job->kind), JsonbPGetDatum(job->payload)
-	};
-
-	if (run(Q_JOB_WORK, values, NULL) == 0)
-		nbm_store_version(&store, job->version, &version);	/* raises */
-	return datumCopy(nbm_query_column(0, 1, NULL), false, -1);
-}
-
-/*
- * A job of the notebook that did the same work, or that is to do it; 0 where
- * there is none.
- */
-int64
-nbm_job_find_equal(const NbmNewJob *job, bool is_done)
-{
-	Datum		values[2] = {Int64GetDatum(job->notebook_id), job->work};
-
-	if (run(is_done ? Q_JOB_EQUAL_DONE : Q_JOB_EQUAL_OPEN, values, NULL) == 0)
-		return 0;
-	return DatumGetInt64(nbm_query_column(0, 1, NULL));
-}
-
-/*
- * Lets a waiting job come as early as another one that asks for the same work
- * would have: by the higher priority, and at the earlier time.
- */
-void
-nbm_job_hasten(int64 id, const NbmNewJob *job)
-{
-	Datum		values[3] = {
-		Int64GetDatum(id), Int32GetDatum(job->priority),
-		TimestampTzGetDatum(job->run_after)
-	};
-
-	if (run(Q_JOB_HASTEN, values, NULL) > 0)
-		nbm_front_forget();
-}
-
 /* The arguments that all ways of adding a job have in common. */
 static void
 set_new_job(const NbmNewJob *job, Datum *values)
@@ -127,6 +77,30 @@ set_new_job(const NbmNewJob *job, Datum *values)
 	values[6] = Int32GetDatum(job->max_attempts);
 	values[7] = JsonbPGetDatum(job->payload);
 	values[8] = job->work;
+}
+
+/* Those that say what came of one; result may be NULL. */
+static void
+set_result(const NbmJobResult *result, Datum *values, char *nulls)
+{
+	for (int i = 0; i < NBM_JOB_RESULTS; i++)
+	{
+		nulls[i] = result == NULL || result->nulls[i] ? 'n' : ' ';
+		values[i] = result == NULL ? (Datum) 0 : result->values[i];
+	}
+}
+
+/* Adds a job that is done, with the result of another one; returns its id. */
+int64
+nbm_job_add_done(const NbmNewJob *job, const NbmJobResult *result)
+{
+	Datum		values[9 + NBM_JOB_RESULTS];
+	char		nulls[] = "              ";
+
+	set_new_job(job, values);
+	set_result(result, values + 9, nulls + 9);
+	run(Q_JOB_ADD_EQUAL, values, nulls);
+	return DatumGetInt64(nbm_query_column(0, 1, NULL));
 }
 
 /*
@@ -159,22 +133,6 @@ nbm_job_add(const NbmNewJob *job)
 		nbm_front_lower(place);
 	}
 	return place.id;
-}
-
-/*
- * Adds a job that is done, with the result of another one; returns its id, or
- * 0 where the other one is gone.
- */
-int64
-nbm_job_add_equal(const NbmNewJob *job, int64 equal_to)
-{
-	Datum		values[10];
-
-	set_new_job(job, values);
-	values[9] = Int64GetDatum(equal_to);
-	if (run(Q_JOB_ADD_EQUAL, values, NULL) == 0)
-		return 0;
-	return DatumGetInt64(nbm_query_column(0, 1, NULL));
 }
 
 /*
@@ -447,21 +405,17 @@ void
 nbm_job_finish(const NbmJob *job, const char *state, TimestampTz at,
 			   Jsonb *usage, const NbmJobResult *result, const char *error)
 {
-	Datum		values[10] = {
+	Datum		values[6 + NBM_JOB_RESULTS] = {
 		Int64GetDatum(job->notebook_id), Int64GetDatum(job->id),
 		CStringGetTextDatum(state), TimestampTzGetDatum(at),
 		PointerGetDatum(usage)
 	};
-	char		nulls[] = "          ";
+	char		nulls[] = "           ";
 
 	nulls[4] = null_flag(usage);
-	for (int i = 0; i < 4; i++)
-	{
-		nulls[5 + i] = result == NULL || result->nulls[i] ? 'n' : ' ';
-		values[5 + i] = result == NULL ? (Datum) 0 : result->values[i];
-	}
-	values[9] = text_or_null(error);
-	nulls[9] = null_flag(error);
+	set_result(result, values + 5, nulls + 5);
+	values[5 + NBM_JOB_RESULTS] = text_or_null(error);
+	nulls[5 + NBM_JOB_RESULTS] = null_flag(error);
 	run(Q_JOB_FINISH, values, nulls);
 	if (is_first(job))
 		pass_turn(job->notebook_id, job->kind, job->id, at);
@@ -546,8 +500,12 @@ nbm_job_accept(const NbmJob *job, const char *workflow_reply,
 	nulls[3] = null_flag(mapping_reply);
 	if (run(Q_JOB_ACCEPT, values, nulls) != 1)
 		elog(ERROR, "migration_accept() returned no row");
-	for (int i = 0; i < 4; i++)
-		result->values[i] = nbm_query_column(0, i + 1, &result->nulls[i]);
+	for (int i = 0; i < NBM_JOB_RESULTS; i++)
+	{
+		result->nulls[i] = true;
+		if (i != NBM_JOB_EQUAL_TO)
+			result->values[i] = nbm_query_column(0, i + 1, &result->nulls[i]);
+	}
 }
 
 /* All about a job, as jsonb in the current context.  Raises 02000. */

@@ -40,12 +40,18 @@ typedef struct NbmJob
 	Jsonb	   *payload;
 } NbmJob;
 
-/* What came of a job; NULLs are SQL's. */
+/* What came of a job, and the other one that did the work, where one did. */
+enum NbmJobResultColumn
+{
+	NBM_JOB_WORKFLOW, NBM_JOB_WORKFLOW_VERSION, NBM_JOB_MAPPING,
+	NBM_JOB_WARNINGS, NBM_JOB_EQUAL_TO, NBM_JOB_RESULTS
+};
+
+/* The values of these; NULLs are SQL's. */
 typedef struct NbmJobResult
 {
-	Datum		values[4];		/* workflow_id, its version, mapping_id,
-								 * warnings */
-	bool		nulls[4];
+	Datum		values[NBM_JOB_RESULTS];
+	bool		nulls[NBM_JOB_RESULTS];
 } NbmJobResult;
 
 /* A job that a worker is given; values are those of job_claim's row. */
@@ -64,11 +70,8 @@ typedef struct NbmClaimer
 	Datum		kinds;			/* text[]; 0: all */
 } NbmClaimer;
 
-extern Datum nbm_job_work(const NbmNewJob *job);
-extern int64 nbm_job_find_equal(const NbmNewJob *job, bool is_done);
-extern void nbm_job_hasten(int64 id, const NbmNewJob *job);
 extern int64 nbm_job_add(const NbmNewJob *job);
-extern int64 nbm_job_add_equal(const NbmNewJob *job, int64 equal_to);
+extern int64 nbm_job_add_done(const NbmNewJob *job, const NbmJobResult *result);
 
 extern NbmClaim *nbm_job_take(const NbmClaimer *claimer, int n, int *count);
 

@@ -13,16 +13,15 @@
 
 #include <math.h>
 
-#include "access/xact.h"
 #include "commands/async.h"
 #include "common/pg_prng.h"
 #include "utils/fmgrprotos.h"
-#include "utils/memutils.h"
 #include "utils/numeric.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "guard.h"
+#include "job_equal.h"
 #include "jobs.h"
 #include "store.h"
 
@@ -112,44 +111,6 @@ read_payload(Jsonb *payload)
 }
 
 /*
- * Submits a job for a version of its notebook (NULL: the head).  Where equal
- * work was done, the job is done at once, with the same result; where it is
- * to be done already, that job is the answer, and comes as early as this one
- * would have.  Returns the id.  Raises 02000
- * where notebook, version or workflow do not exist.
- */
-int64
-nbm_jobs_submit(NbmNewJob *job, const int32 *version)
-{
-	Payload		payload = read_payload(job->payload);
-	NbmStore	notebook = {&nbm_notebook, job->notebook_id, false};
-	NbmStore	workflow = {&nbm_workflow, payload.workflow_id, false};
-	NbmHead		head;
-	int64		id = 0;
-
-	if (payload.has_workflow)
-		nbm_store_head(&workflow, &head);
-	nbm_store_lock(&notebook, &head);
-	job->version = version ? *version : head.version;
-	job->work = nbm_job_work(job);
-	if (job->dedupe)
-	{
-		id = nbm_job_find_equal(job, true);
-		if (id != 0)
-			id = nbm_job_add_equal(job, id);
-		if (id != 0)
-			return id;
-		id = nbm_job_find_equal(job, false);
-		if (id != 0)
-			nbm_job_hasten(id, job);
-	}
-	if (id == 0)
-		id = nbm_job_add(job);
-	Async_Notify(CHANNEL, job->kind);
-	return id;
-}
-
-/*
  * Is this error the job's fault, so that it would come again?  Or a damaged
  * notebook's, which must not keep all other jobs from being handed out.
  */
@@ -164,6 +125,106 @@ is_jobs_fault(int code)
 		code == ERRCODE_DATA_CORRUPTED;
 }
 
+/* A look for what came of the same work. */
+typedef struct Search
+{
+	const NbmNewJob *job;
+	bool		has_workflow;
+	NbmJobResult *result;
+	bool		is_found;
+} Search;
+
+/* Looks among other notebooks' jobs; nothing is kept where none is found. */
+static bool
+look_elsewhere(void *arg)
+{
+	Search	   *search = arg;
+
+	search->is_found = nbm_equal_elsewhere(search->job, search->has_workflow,
+										   search->result);
+	return search->is_found;
+}
+
+/*
+ * Finds what came of the same work, of this notebook or of another one that is
+ * equal; a change is this notebook's own.  Where the other's result cannot be
+ * given, for want of rights or because somebody is just writing to one of the
+ * documents, the work is to be done.
+ */
+static bool
+find_done(const NbmNewJob *job, const char *scope, NbmJobResult *result)
+{
+	Search		search = {job, strcmp(job->kind, CONVERT) == 0, result};
+	ErrorData  *error;
+
+	if (nbm_equal_here(job, result))
+		return true;
+	if (scope != NULL && strcmp(scope, "changed") == 0)
+		return false;
+	error = nbm_attempt(look_elsewhere, &search);
+	if (error == NULL)
+		return search.is_found;
+	if (!is_jobs_fault(error->sqlerrcode) &&
+		error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE &&
+		error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->sqlerrcode != ERRCODE_T_R_SERIALIZATION_FAILURE)
+		ReThrowError(error);
+	return false;
+}
+
+/*
+ * Submits a job for a version of its notebook (NULL: the head).  Where equal
+ * work was done, the job is done at once, with the same result; where it is
+ * to be done already, that job is the answer, and comes as early as this one
+ * would have.  Returns the id.  Raises 02000
+ * where notebook, version or workflow do not exist.
+ */
+int64
+nbm_jobs_submit(NbmNewJob *job, const int32 *version)
+{
+	Payload		payload = read_payload(job->payload);
+	NbmStore	notebook = {&nbm_notebook, job->notebook_id, false};
+	NbmStore	workflow = {&nbm_workflow, payload.workflow_id, false};
+	NbmHead		head;
+	NbmJobResult result;
+	int64		id = 0;
+
+	if (payload.has_workflow)
+		nbm_store_head(&workflow, &head);
+	nbm_store_lock(&notebook, &head);
+	job->version = version ? *version : head.version;
+	job->work = nbm_equal_work(job);
+	if (job->dedupe)
+	{
+		if (find_done(job, payload.scope, &result))
+			return nbm_job_add_done(job, &result);
+		id = nbm_equal_waiting(job);
+		if (id != 0)
+			nbm_equal_hasten(id, job);
+	}
+	if (id == 0)
+		id = nbm_job_add(job);
+	Async_Notify(CHANNEL, job->kind);
+	return id;
+}
+
+/* A claim that is to have a prompt. */
+typedef struct Asking
+{
+	NbmClaim   *claim;
+	const char *scope;
+} Asking;
+
+/* Makes it. */
+static bool
+ask_prompt(void *arg)
+{
+	const Asking *asking = arg;
+
+	asking->claim->prompt = nbm_job_prompt(&asking->claim->job, asking->scope);
+	return true;
+}
+
 /*
  * Makes the prompt of a job, in a subtransaction.  Returns NULL, or what was
  * wrong where it was the job's fault; other errors are raised.
@@ -171,33 +232,14 @@ is_jobs_fault(int code)
 static const char *
 make_prompt(NbmClaim *claim, const char *scope)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	const char *volatile error = NULL;
+	Asking		asking = {claim, scope};
+	ErrorData  *error = nbm_attempt(ask_prompt, &asking);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		claim->prompt = nbm_job_prompt(&claim->job, scope);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *data;
-
-		MemoryContextSwitchTo(context);
-		data = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_jobs_fault(data->sqlerrcode))
-			ReThrowError(data);
-		error = data->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return error;
+	if (error == NULL)
+		return NULL;
+	if (!is_jobs_fault(error->sqlerrcode))
+		ReThrowError(error);
+	return error->message;
 }
 
 /* The scope of a job's prompt; NULL where it has none. */
@@ -215,9 +257,36 @@ prompt_scope(const NbmJob *job)
 }
 
 /*
- * Hands out up to n jobs, with their prompts.  A job of which no prompt can
- * be made fails, and the next one is taken.  The claims are allocated in the
- * current context.
+ * Finishes a job that was just taken, instead of handing it out: one of which
+ * the same work was done since it was submitted, or no prompt can be made.
+ * False where it is to be handed out.
+ */
+static bool
+settle(NbmClaim *claim, TimestampTz at)
+{
+	const char *scope = prompt_scope(&claim->job);
+	const char *error;
+	NbmNewJob	asked;
+	NbmJobResult result;
+
+	if (scope == NULL)
+		return false;
+	if (nbm_equal_asked(&claim->job, &asked) &&
+		find_done(&asked, scope, &result))
+	{
+		nbm_job_finish(&claim->job, "done", at, NULL, &result, NULL);
+		return true;
+	}
+	error = make_prompt(claim, scope);
+	if (error != NULL)
+		nbm_job_finish(&claim->job, "failed", at, NULL, NULL, error);
+	return error != NULL;
+}
+
+/*
+ * Hands out up to n jobs, with their prompts.  Where there is nothing to do
+ * for one, or no prompt can be made of it, the next one is taken.  The claims
+ * are allocated in the current context.
  */
 NbmClaim *
 nbm_jobs_claim(const NbmClaimer *claimer, int n, int *count)
@@ -234,16 +303,8 @@ nbm_jobs_claim(const NbmClaimer *claimer, int n, int *count)
 			repalloc_huge(claims, mul_size(sizeof(NbmClaim),
 										   Max(kept + taken, 1)));
 		for (int i = 0; i < taken; i++)
-		{
-			const char *scope = prompt_scope(&more[i].job);
-			const char *error = scope ? make_prompt(&more[i], scope) : NULL;
-
-			if (error == NULL)
+			if (!settle(&more[i], claimer->at))
 				claims[kept++] = more[i];
-			else
-				nbm_job_finish(&more[i].job, "failed", claimer->at, NULL,
-							   NULL, error);
-		}
 	} while (kept < n && taken > 0);
 	*count = kept;
 	return claims;
@@ -300,7 +361,7 @@ nbm_jobs_complete(int64 id, const pg_uuid_t *token,
 	bool		is_empty = workflow_reply == NULL && mapping_reply == NULL;
 	NbmJob		job;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < NBM_JOB_RESULTS; i++)
 		result->nulls[i] = true;
 	if (usage != NULL && !JB_ROOT_IS_OBJECT(usage))
 		ereport(ERROR,

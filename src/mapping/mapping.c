@@ -206,10 +206,8 @@ translate_key(const NbmSide *side, int32 key)
 
 /* Reads the stored content of a mapping. */
 static void
-read_links(NbmAnswer *answer)
+read_links(NbmAnswer *answer, Jsonb *content)
 {
-	Jsonb	   *content = nbm_store_mapping_content(answer->cells.store.id,
-													answer->mapping_id);
 	JsonbContainer *array;
 	JsonbContainer *lines;
 
@@ -316,7 +314,8 @@ nbm_mapping_answer(NbmAnswer *answer, int64 notebook_id,
 	answer->mapping_id = rows[chosen].mapping_id;
 	open_authored(&answer->cells, rows[chosen].notebook_version);
 	open_authored(&answer->operators, rows[chosen].workflow_version);
-	read_links(answer);
+	read_links(answer, nbm_store_mapping_content(notebook_id,
+												 answer->mapping_id));
 	if (!answer->is_exact)
 		nbm_links_inherit(answer);
 	for (int i = 0; !answer->is_exact && i < answer->links.count; i++)
@@ -329,4 +328,23 @@ nbm_mapping_answer(NbmAnswer *answer, int64 notebook_id,
 	answer->states = palloc_array(NbmState, Max(answer->links.count, 1));
 	for (int i = 0; i < answer->links.count; i++)
 		answer->states[i] = link_state(answer, &answer->links.items[i]);
+}
+
+/*
+ * The content that a mapping has for a copy: for a version, of any notebook,
+ * that is equal as a document to the one that it was stated for.  The operators
+ * stay, as the workflow's version does.  A new value; raises XX001.
+ */
+Jsonb *
+nbm_mapping_for_copy(int64 mapping_id, Jsonb *content,
+					 const NbmVersion *original, const NbmVersion *copy)
+{
+	NbmAnswer	answer = {.mapping_id = mapping_id,.is_exact = true};
+
+	answer.cells.version = *copy;
+	answer.cells.authored = *original;
+	answer.cells.authored_index = nbm_layout_index(&original->layout,
+												   &answer.cells.authored_max);
+	read_links(&answer, content);
+	return nbm_mapping_content(&answer.links);
 }

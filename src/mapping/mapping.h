@@ -65,6 +65,9 @@ extern void nbm_mapping_parse(const NbmLayout *notebook,
 							  const NbmLayout *workflow, Jsonb *mapping,
 							  NbmLinks *links);
 extern Jsonb *nbm_mapping_content(const NbmLinks *links);
+extern Jsonb *nbm_mapping_for_copy(int64 mapping_id, Jsonb *content,
+								   const NbmVersion *original,
+								   const NbmVersion *copy);
 extern void nbm_mapping_answer(NbmAnswer *answer, int64 notebook_id,
 							   const int32 *notebook_version,
 							   int64 workflow_id,

@@ -43,6 +43,18 @@
 	"coalesce(j.errors, '[]')" OR_JSON "pg_catalog.jsonb_build_array(" \
 	"pg_catalog.jsonb_build_object('attempt', j.attempt, 'worker', j.worker," \
 	" 'at', " at ", 'error', " what "))"
+/* What came of a job, as another one is given it: the last is equal_to. */
+#define JOB_RESULT \
+	"j.workflow_id, j.workflow_version, j.mapping_id, j.warnings," \
+	" coalesce(j.equal_to, j.job_id)"
+/* Is a result what the work would come to now?  The workflow is there, and a
+ * change of one is the last one. */
+#define JOB_HOLDS \
+	"EXISTS (SELECT FROM notebook_migrate.workflow_head h" \
+	" WHERE h.workflow_id" EQ "j.workflow_id" \
+	" AND (h.version" EQ "j.workflow_version OR NOT" \
+	" (j.payload OPERATOR(pg_catalog.?) 'workflow_id' OR" \
+	" coalesce(j.payload OPERATOR(pg_catalog.->>) 'scope', '')" EQ "'changed')))"
 #define JOB_IS_DEAD "(j.state" EQ "'leased' AND j.attempt" GE "j.max_attempts)"
 
 
@@ -68,12 +80,12 @@ static const QueryText queries[QUERIES] =
 		1, {INT8OID}
 	},
 	[Q_CLAIM] = {
-		"SELECT FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		"SELECT xmin FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
 		" FOR NO KEY UPDATE NOWAIT",
 		1, {INT8OID}
 	},
 	[Q_CLAIM_TO_DELETE] = {
-		"SELECT FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
+		"SELECT xmin FROM notebook_migrate.%1$s_head WHERE %1$s_id" EQ "$1"
 		" FOR UPDATE NOWAIT",
 		1, {INT8OID}
 	},
@@ -311,28 +323,52 @@ static const QueryText queries[QUERIES] =
 		4, {INT8OID, INT4OID, TEXTOID, JSONBOID}
 	},
 	[Q_JOB_EQUAL_DONE] = {
-		/*
-		 * What became of a workflow that is gone must be made again, and a
-		 * change of one that moved on since.
-		 */
-		"SELECT j.job_id FROM " JOB " j"
-		" WHERE j.notebook_id" EQ "$1 AND j.work" EQ "$2"
+		"SELECT " JOB_RESULT " FROM " JOB " j"
+		" WHERE j.work" EQ "$1 AND j.notebook_id" EQ "$2"
 		" AND j.dedupe AND j.state" EQ "'done'"
-		" AND (j.workflow_id IS NULL OR EXISTS"
-		" (SELECT FROM notebook_migrate.workflow_head h"
-		" WHERE h.workflow_id" EQ "j.workflow_id"
-		" AND (h.version" EQ "j.workflow_version OR NOT"
-		" (j.payload OPERATOR(pg_catalog.?) 'workflow_id' OR"
-		" coalesce(j.payload OPERATOR(pg_catalog.->>) 'scope', '')"
-		EQ "'changed'))))"
+		" AND (j.workflow_id IS NULL OR " JOB_HOLDS ")"
 		" ORDER BY j.job_id DESC LIMIT 1",
-		2, {INT8OID, BYTEAOID}
+		2, {BYTEAOID, INT8OID}
+	},
+	[Q_JOB_EQUAL_RESULT] = {
+		/*
+		 * Nothing but jobs with a result is in the index, and so of the jobs
+		 * that did this work only; the newest most likely still holds.
+		 */
+		"SELECT " JOB_RESULT ", m.workflow_version, m.notebook_id,"
+		" m.notebook_version, m.content"
+		" FROM " JOB " j JOIN notebook_migrate.mapping m"
+		" ON m.notebook_id" EQ "j.notebook_id"
+		" AND m.mapping_id" EQ "j.mapping_id"
+		" WHERE j.work" EQ "$1 AND j.workflow_id IS NOT NULL"
+		" AND j.state" EQ "'done' AND " JOB_HOLDS
+		" AND EXISTS (SELECT FROM notebook_migrate.notebook_version v"
+		" WHERE v.notebook_id" EQ "m.notebook_id"
+		" AND v.version" EQ "m.notebook_version)"
+		" ORDER BY j.job_id DESC LIMIT 1",
+		1, {BYTEAOID}
+	},
+	[Q_JOB_EQUAL_BARE] = {
+		/*
+		 * What is done is among what waits: an index that told them apart
+		 * would have to be written when a job is done.  So some are looked
+		 * at, those of the oldest notebooks.
+		 */
+		"SELECT " JOB_RESULT " FROM (SELECT * FROM " JOB
+		" WHERE work" EQ "$1 AND dedupe"
+		" ORDER BY notebook_id, job_id LIMIT 50) j"
+		" WHERE j.state" EQ "'done' AND j.workflow_id IS NULL LIMIT 1",
+		1, {BYTEAOID}
 	},
 	[Q_JOB_EQUAL_OPEN] = {
-		"SELECT job_id FROM " JOB " WHERE notebook_id" EQ "$1"
-		" AND work" EQ "$2 AND dedupe AND finished_at IS NULL"
+		"SELECT job_id FROM " JOB " WHERE work" EQ "$1"
+		" AND notebook_id" EQ "$2 AND dedupe AND finished_at IS NULL"
 		" ORDER BY job_id DESC LIMIT 1",
-		2, {INT8OID, BYTEAOID}
+		2, {BYTEAOID, INT8OID}
+	},
+	[Q_JOB_ASKED] = {
+		"SELECT work FROM " JOB " WHERE job_id" EQ "$1 AND dedupe",
+		1, {INT8OID}
 	},
 	[Q_JOB_HASTEN] = {
 		/*
@@ -379,11 +415,11 @@ static const QueryText queries[QUERIES] =
 		" created_at, run_after, max_attempts, payload, work, state,"
 		" finished_at, workflow_id, workflow_version, mapping_id, warnings,"
 		" equal_to, dedupe)"
-		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'done', $5, workflow_id,"
-		" workflow_version, mapping_id, warnings, coalesce(equal_to, job_id),"
-		" true FROM " JOB " WHERE job_id" EQ "$10 RETURNING job_id",
-		10, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID, INT8OID}
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'done', $5, $10, $11,"
+		" $12, $13, $14, true) RETURNING job_id",
+		14, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID,
+			TIMESTAMPTZOID, INT4OID, JSONBOID, BYTEAOID,
+		INT8OID, INT4OID, INT8OID, TEXTARRAYOID, INT8OID}
 	},
 	[Q_JOB_DUE] = {
 		"SELECT t.notebook_id, t.kind, t.job_id FROM " TURN " t"
@@ -442,13 +478,13 @@ static const QueryText queries[QUERIES] =
 		"UPDATE " JOB " j SET state = $3, finished_at = $4, token = NULL,"
 		" lease_until = NULL, usage = $5, workflow_id = $6,"
 		" workflow_version = $7, mapping_id = $8, warnings = $9,"
-		" work = CASE WHEN $3" EQ "'done' THEN j.work END,"
+		" equal_to = $10, work = CASE WHEN $3" EQ "'done' THEN j.work END,"
 		" dedupe = j.dedupe OR $3" EQ "'done',"
-		" errors = CASE WHEN $10 IS NULL THEN j.errors ELSE "
-		JOB_ERROR("$4", "$10") " END"
+		" errors = CASE WHEN $11 IS NULL THEN j.errors ELSE "
+		JOB_ERROR("$4", "$11") " END"
 		" WHERE j.notebook_id" EQ "$1 AND j.job_id" EQ "$2",
-		10, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, JSONBOID, INT8OID,
-		INT4OID, INT8OID, TEXTARRAYOID, TEXTOID}
+		11, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, JSONBOID, INT8OID,
+		INT4OID, INT8OID, TEXTARRAYOID, INT8OID, TEXTOID}
 	},
 	[Q_JOB_DONE] = {
 		/* the same without a result, if it is leased: else it has no token */

@@ -126,14 +126,16 @@ nbm_store_try_lock(const NbmStore *store, NbmHead *head)
 
 /*
  * Locks a document, if it is there, to change or to delete it.  Waits for
- * nobody: raises 55P03 where somebody else holds it.
+ * nobody: raises 55P03 where somebody else holds it.  Has this transaction
+ * written its head already?
  */
-void
+bool
 nbm_store_claim(const NbmStore *store, bool to_delete)
 {
 	Datum		values[1] = {Int64GetDatum(store->id)};
 
-	run(store, to_delete ? Q_CLAIM_TO_DELETE : Q_CLAIM, values, NULL);
+	return run(store, to_delete ? Q_CLAIM_TO_DELETE : Q_CLAIM, values, NULL) > 0 &&
+		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(nbm_query_column(0, 1, NULL)));
 }
 
 /* Writes what a head is now; the caller holds its lock. */

@@ -114,7 +114,7 @@ typedef void (*NbmRowVisit) (const NbmStore *store, int64 number,
 
 extern void nbm_store_head(const NbmStore *store, NbmHead *head);
 extern void nbm_store_lock(const NbmStore *store, NbmHead *head);
-extern void nbm_store_claim(const NbmStore *store, bool to_delete);
+extern bool nbm_store_claim(const NbmStore *store, bool to_delete);
 extern bool nbm_store_try_lock(const NbmStore *store, NbmHead *head);
 extern void nbm_store_advance(const NbmStore *store, const NbmHead *head);
 extern int64 nbm_store_create(const NbmKind *kind, const int64 *id,

@@ -115,6 +115,20 @@ is($heard->(q{SELECT job_submit(1, kind => 'heard')}), 0, 'not one whose job is 
 		  $block =~ /(GRANT.*?;)/gs;
 		is("@needless", '', "$kind: and each is needed");
 	}
+
+	# The same rights are enough to finish the jobs of copies with what one of them came to.
+	my ($status, $out, $error) = $node->psql('postgres', <<"SQL");
+INSERT INTO notebook (notebook_id, name, content) SELECT i, 'n', content FROM notebook, generate_series(51, 53) AS i WHERE notebook_id = 50;
+SELECT count(job_submit(i)) FROM generate_series(51, 53) AS i;
+SET ROLE nb_worker;
+SELECT job_id AS j, token AS t FROM job_claim('w') \\gset
+SELECT workflow_version FROM job_complete(:j, :'t', '{"code": {"u": "x"}}', '{"u": ["a"]}');
+SELECT count(*) FROM job_claim('w');
+RESET ROLE;
+SELECT count(*), count(DISTINCT workflow_id), count(DISTINCT notebook_id) FROM mapping WHERE notebook_id BETWEEN 51 AND 53;
+SQL
+	is("$out$error", "3\n1\n0\n3|1|3", 'a worker finishes the jobs of copies');
+	sql(q{DELETE FROM workflow; DELETE FROM notebook WHERE notebook_id BETWEEN 50 AND 53});
 }
 
 # The real thing, with a stub for the model.
@@ -141,7 +155,7 @@ SH
 	local @ENV{ keys %env } = values %env;
 	my $notebook = slurp_file("${example}_notebook.ipynb");
 	sql(q{SELECT job_prune('0')});
-	sql("INSERT INTO notebook (notebook_id, name, content) SELECT i, 'example', \$notebook\$$notebook\$notebook\$ FROM generate_series(101, 104) AS i");
+	sql("INSERT INTO notebook (notebook_id, name, content) SELECT i, 'example', \$notebook\$$notebook\$notebook\$ FROM generate_series(101, 105) AS i");
 	my ($in, $out) = ('', '');
 	my $begin = sub { my @command = @_; return start([ 'sh', '-c', "cd '$dir' && exec \"\$@\"", 'sh', @command ], \$in, '>&', \$out); };
 	my $done = sub {
@@ -153,7 +167,7 @@ SH
 	my $worker = $begin->('sh', '-c', $shell);
 	sql('SELECT job_submit(101)');
 	wait_for($done->(101), 'done|1|1|5|t', 'psql converts the example');
-	sql('SELECT job_submit(102)');
+	sql('SELECT job_submit(102, dedupe => false)');
 	wait_for($done->(102), 'done|1|1|5|t', 'and goes on');
 	$worker->signal('TERM');
 	$worker->kill_kill;
@@ -164,7 +178,7 @@ SH
 	$worker = $begin->(@python);
 	wait_for(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%job_claim%' AND state = 'idle'}, '1', 'Python waits');
 	append_to_file("$dir/llm.slow", '');
-	sql('SELECT job_submit(103)');
+	sql('SELECT job_submit(103, dedupe => false)');
 	wait_for(q{SELECT state, progress FROM migration_job WHERE notebook_id = 103 AND lease_until > started_at + interval '3.5 s'}, 'leased|{"step": "workflow"}', 'it beats while the model works');
 	unlink "$dir/llm.slow";
 	wait_for($done->(103), 'done|1|1|5|t', 'Python converts the example');
@@ -172,7 +186,7 @@ SH
 
 	# Cancelled while the model works: the worker lets go, and is there for the next job.
 	append_to_file("$dir/llm.slow", '');
-	sql('SELECT job_submit(104)');
+	sql('SELECT job_submit(104, dedupe => false)');
 	wait_for(q{SELECT state FROM migration_job WHERE notebook_id = 104}, 'leased', 'a job is begun');
 	sql('SELECT job_cancel(job_id) FROM migration_job WHERE notebook_id = 104');
 	my $lost = 0;
@@ -180,7 +194,7 @@ SH
 	ok($lost, 'a cancelled job is let go');
 
 	# Killed while the model works: the lease runs out, and the next worker does it.
-	sql('SELECT job_submit(104)');
+	sql('SELECT job_submit(104, dedupe => false)');
 	wait_for(q{SELECT state FROM migration_job WHERE notebook_id = 104 ORDER BY job_id DESC LIMIT 1}, 'leased', 'the next job is begun');
 	$worker->signal('KILL');
 	$worker->kill_kill;
@@ -192,6 +206,9 @@ SH
 	is(sql(q{SELECT errors #>> '{0,error}' FROM migration_job WHERE notebook_id = 104 ORDER BY job_id DESC LIMIT 1}), 'the lease ran out', 'and says what happened');
 	$worker->signal('TERM');
 	$worker->kill_kill;
+	# A copy of what was converted needs no worker.
+	sql('SELECT job_submit(105)');
+	is(sql($done->(105)), 'done|1|0|5|t', 'a copy is done at once');
 	is(sql(q{SELECT count(*) FROM workflow}), 4, 'as many workflows as jobs that were done') or diag($out);
 }
 
