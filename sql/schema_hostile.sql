@@ -141,6 +141,17 @@ ROLLBACK;
 SELECT name, state FROM schema_status() WHERE state <> 'missing';
 TRUNCATE schema_migration;
 
+-- What only the tables' owner can write: names that are null, and a digest of another length.
+BEGIN;
+INSERT INTO schema_migration (name, up, depends_on, replaces) VALUES ('o1', '', '{NULL,o2}', '{NULL}'), ('o2', '', '{{NULL,o3}}', '{{o4,NULL}}'), ('o5', '', '{}', '{}');
+INSERT INTO schema_history (name, direction, state, started_at, duration, applied_by, sha256, replaces) VALUES ('o5', 'up', 'applied', now(), '0', 'me', '\x00', '{NULL}');
+SELECT tried('name || '': '' || action || '', '' || reason FROM schema_plan()');
+SELECT name, state, note FROM schema_status() WHERE name LIKE 'o%';
+SELECT name, problem, detail FROM schema_verify() WHERE name LIKE 'o%';
+SELECT tried('schema_register(''o3'', '''', NULL, ''{o1}'')');
+SELECT tried('schema_squash(''o1'', ''o2'', ''o6'', false)');
+ROLLBACK;
+
 -- What cannot stand in a script is refused when it is registered, with a hint.
 SELECT n, left(b, 40), tried(format('schema_register(''b'', %L)', b)) FROM unnest(ARRAY[
   'COMMIT', 'SELECT 1; commit work', 'END', 'ROLLBACK', 'ABORT', 'BEGIN', 'START TRANSACTION', 'SAVEPOINT s', 'RELEASE s', 'ROLLBACK TO s', 'PREPARE TRANSACTION ''x''', 'COMMIT PREPARED ''x''',

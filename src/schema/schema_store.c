@@ -62,7 +62,7 @@ static const struct
 		" COLLATE \"C\" FROM " HISTORY " WHERE replaces OPERATOR(pg_catalog.<>) '{}'"
 		" UNION SELECT pg_catalog.unnest(replaces)"
 		" COLLATE \"C\" FROM " MIGRATION " WHERE replaces OPERATOR(pg_catalog.<>) '{}')"
-		" AS known (name) WHERE NOT EXISTS (SELECT FROM " MIGRATION
+		" AS known (name) WHERE known.name IS NOT NULL AND NOT EXISTS (SELECT FROM " MIGRATION
 		" AS m WHERE m.name" EQ "known.name)"
 		" ORDER BY 1"
 	},
@@ -136,7 +136,7 @@ static const struct
 		" UNION SELECT pg_catalog.unnest(m.depends_on) COLLATE \"C\", m.name"
 		" FROM way JOIN " MIGRATION " AS m ON m.name" EQ "way.name"
 		" WHERE way.name OPERATOR(pg_catalog.<>) $1)"
-		" SELECT name, via FROM way",
+		" SELECT name, via FROM way WHERE name IS NOT NULL",
 		2, {TEXTOID, TEXTARRAYOID}
 	},
 };
@@ -209,7 +209,7 @@ column(uint64 row, int number, bool *is_null)
 						 number, is_null);
 }
 
-/* The strings of a text[], which has no NULL. */
+/* The strings of a text[]; a NULL, which only the tables' owner can put there, is none. */
 static char **
 strings_of(Datum array, int *count)
 {
@@ -376,17 +376,23 @@ cover(NbmSchema *schema, int squash)
 	}
 }
 
-/* Whether what was applied has another text by now. */
+/*
+ * Whether what was applied has another text by now.  A digest of another
+ * length, of a history that the tables' owner has filled, says nothing.
+ */
 static bool
 has_changed(const NbmSchema *schema, const NbmMigration *migration)
 {
 	bool		is_null;
-	Datum		digest = nbm_schema_history(schema, migration->applied_row,
-											NBM_HISTORY_SHA256, &is_null);
+	Datum		value = nbm_schema_history(schema, migration->applied_row,
+										   NBM_HISTORY_SHA256, &is_null);
+	bytea	   *digest;
 
-	return migration->is_defined && !is_null &&
-		memcmp(VARDATA_ANY(DatumGetByteaPP(digest)), migration->digest,
-			   NBM_DIGEST_LEN) != 0;
+	if (is_null || !migration->is_defined)
+		return false;
+	digest = DatumGetByteaPP(value);
+	return VARSIZE_ANY_EXHDR(digest) == NBM_DIGEST_LEN &&
+		memcmp(VARDATA_ANY(digest), migration->digest, NBM_DIGEST_LEN) != 0;
 }
 
 /* Goes through the history, oldest first. */
