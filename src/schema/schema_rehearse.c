@@ -137,20 +137,6 @@ nbm_rehearse_script(const char *body, NbmFailure *failure)
 	return script.is_done;
 }
 
-/* A migration's script, of the current context; NULL: it has none. */
-char *
-nbm_rehearse_text(Oid owner, const char *name, bool is_down)
-{
-	MemoryContext context = CurrentMemoryContext;
-	NbmIdentity before;
-	int			level = nbm_schema_begin(owner, true, &before);
-	uint8		digest[NBM_DIGEST_LEN];
-	char	   *body = nbm_schema_text(name, is_down, false, context, digest);
-
-	nbm_schema_end(level, &before);
-	return body;
-}
-
 /* Did a script fail that would not if what is before it were committed? */
 bool
 nbm_needs_commit(const NbmFailure *failure)
@@ -440,8 +426,8 @@ rehearse_step(Oid owner, const NbmRehearsals *plan, NbmRehearsal *rehearsal)
 	Script		script = {NULL, &rehearsal->failure};
 	NbmSeen		seen;
 
-	script.body = nbm_rehearse_text(owner, rehearsal->migration->name,
-									false);
+	script.body = nbm_schema_text(owner, rehearsal->migration->name, false,
+								  false, NULL);
 	rehearsal->started_at = GetCurrentTimestamp();
 	nbm_watch(run_script, &script, &seen);
 	rehearsal->ended_at = script.ended_at;

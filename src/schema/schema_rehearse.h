@@ -50,7 +50,6 @@ typedef struct NbmRehearsals
 extern void nbm_subtransaction(NbmTrial work, void *arg);
 extern void nbm_rehearse(NbmWork work, void *arg);
 extern bool nbm_rehearse_script(const char *body, NbmFailure *failure);
-extern char *nbm_rehearse_text(Oid owner, const char *name, bool is_down);
 extern bool nbm_needs_commit(const NbmFailure *failure);
 extern char *nbm_failure_text(const NbmFailure *failure);
 extern bool *nbm_satisfied(const NbmSchema *schema);

@@ -220,18 +220,15 @@ commit_task(const Run *run, const Task *task, TimestampTz started_at,
 }
 
 /*
- * The text of a task, its row locked.  Raises 55000 where it is gone, 40001
+ * The text of a task, its row locked; of the current context.  Raises 55000 where it is gone, 40001
  * where the transaction is too old to see it.
  */
 static char *
 read_text(const Run *run, const Task *task, uint8 *digest)
 {
-	NbmIdentity before;
-	int			level = nbm_schema_begin(run->owner, true, &before);
-	char	   *body = nbm_schema_text(task->name, run->is_down, true,
-									   run->scratch, digest);
+	char	   *body = nbm_schema_text(run->owner, task->name, run->is_down,
+									   true, digest);
 
-	nbm_schema_end(level, &before);
 	if (body == NULL)
 		ereport(ERROR,
 				(errcode(IsolationUsesXactSnapshot() ?
@@ -467,13 +464,16 @@ nbm_take_as_applied(Oid owner, const char *name)
 	plan_up(&run, name, PG_INT32_MAX, false);
 	for (int i = 0; i < run.count; i++)
 	{
+		MemoryContext outer = MemoryContextSwitchTo(run.scratch);
 		uint8		digest[NBM_DIGEST_LEN];
 		NbmHistoryEntry entry = new_entry(&run, &run.tasks[i],
 										  GetCurrentTimestamp(), "baseline");
 
+		CHECK_FOR_INTERRUPTS();
 		(void) read_text(&run, &run.tasks[i], digest);
 		entry.digest = digest;
 		record(&run, &entry);
+		MemoryContextSwitchTo(outer);
 		MemoryContextReset(run.scratch);
 	}
 	return run.count;

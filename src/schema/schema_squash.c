@@ -246,7 +246,11 @@ tell_enum(const Squash *squash, const char *name, const char *body)
 	}
 }
 
-/* The scripts of all parts as one; NULL where one has none. */
+/*
+ * The scripts of all parts as one; NULL where one has no down script.  Nobody
+ * changes the parts until the end of the transaction.  Raises 55000 where one
+ * is gone.
+ */
 static char *
 join_scripts(const Squash *squash, bool is_down)
 {
@@ -258,10 +262,16 @@ join_scripts(const Squash *squash, bool is_down)
 	{
 		int			place = is_down ? squash->last - i : squash->first + i;
 		const char *name = at_place(squash, place)->name;
-		char	   *body = nbm_rehearse_text(squash->owner, name, is_down);
+		char	   *body = nbm_schema_text(squash->owner, name, is_down, true, NULL);
 
-		if (body == NULL)
+		CHECK_FOR_INTERRUPTS();
+		if (body == NULL && is_down)
 			return NULL;
+		if (body == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("schema migration \"%s\" was changed meanwhile",
+							name)));
 		add_part(&joined, name, body);
 		if (!is_down && place < squash->last)
 			tell_enum(squash, name, body);
@@ -376,9 +386,10 @@ raise_unchecked(const Squash *squash, const char *name, const char *why,
 			 hint == NULL ? 0 : errhint("%s", hint)));
 }
 
-/* Runs one of a migration's scripts. */
+/* Runs a script, which is one of a migration's. */
 static void
-run_one(const Squash *squash, const char *name, const char *body, bool is_down)
+run_script(const Squash *squash, const char *name, const char *body,
+		   bool is_down)
 {
 	NbmFailure	failure;
 
@@ -391,6 +402,15 @@ run_one(const Squash *squash, const char *name, const char *body, bool is_down)
 						nbm_needs_commit(&failure) ?
 						"One transaction cannot do it; squash those before it, and those behind it." :
 						NULL);
+}
+
+/* Runs one of the scripts of a migration that is registered. */
+static void
+run_registered(const Squash *squash, const char *name, bool is_down)
+{
+	run_script(squash, name,
+			   nbm_schema_text(squash->owner, name, is_down, false, NULL),
+			   is_down);
 }
 
 /* Marks the parts, and all that depends on them, by their place. */
@@ -455,8 +475,7 @@ undo_parts(const Squash *squash)
 			raise_unchecked(squash, applied[i]->name,
 							psprintf("It is applied, and %s.", obstacle),
 							"Check it in a database where nothing of it is applied.");
-		run_one(squash, applied[i]->name,
-				nbm_rehearse_text(squash->owner, applied[i]->name, true), true);
+		run_registered(squash, applied[i]->name, true);
 	}
 }
 
@@ -477,8 +496,7 @@ apply_ancestors(const Squash *squash)
 			raise_unchecked(squash, ancestor->name,
 							"It is not applied, and cannot run in a transaction.",
 							"Apply it before.");
-		run_one(squash, ancestor->name,
-				nbm_rehearse_text(squash->owner, ancestor->name, false), false);
+		run_registered(squash, ancestor->name, false);
 	}
 }
 
@@ -499,16 +517,11 @@ run_scripts(const Way *way, bool is_down)
 	int			count = squash->last - squash->first + 1;
 
 	if (way->is_squash)
-		run_one(squash, squash->name, is_down ? squash->definition.down :
-				squash->definition.up, is_down);
+		run_script(squash, squash->name, is_down ? squash->definition.down :
+				   squash->definition.up, is_down);
 	for (int i = 0; i < count && !way->is_squash; i++)
-	{
-		const char *name = at_place(squash, is_down ? squash->last - i :
-									squash->first + i)->name;
-
-		run_one(squash, name, nbm_rehearse_text(squash->owner, name, is_down),
-				is_down);
-	}
+		run_registered(squash, at_place(squash, is_down ? squash->last - i :
+										squash->first + i)->name, is_down);
 }
 
 /* Goes a way, and back; to be undone. */

@@ -446,14 +446,10 @@ nbm_schema_read(void)
 	return schema;
 }
 
-/*
- * A migration's script and the digest of its up script, or NULL where there
- * is none; of context.  With locks it stays as it is until the end of the
- * transaction.
- */
-char *
-nbm_schema_text(const char *name, bool is_down, bool locks,
-				MemoryContext context, uint8 *digest)
+/* A script in the open store, of context; as nbm_schema_text(). */
+static char *
+read_text(const char *name, bool is_down, bool locks, MemoryContext context,
+		  uint8 *digest)
 {
 	Datum		values[1] = {CStringGetTextDatum(name)};
 	bool		is_null;
@@ -462,11 +458,30 @@ nbm_schema_text(const char *name, bool is_down, bool locks,
 	if (run(locks ? is_down ? Q_SHARE_DOWN : Q_SHARE_UP : is_down ? Q_DOWN : Q_UP,
 			values, NULL, !locks) == 0)
 		return NULL;
-	memcpy(digest, VARDATA_ANY(DatumGetByteaPP(column(0, 2, &is_null))),
-		   NBM_DIGEST_LEN);
+	if (digest != NULL)
+		memcpy(digest, VARDATA_ANY(DatumGetByteaPP(column(0, 2, &is_null))),
+			   NBM_DIGEST_LEN);
 	value = column(0, 1, &is_null);
 	return is_null ? NULL :
 		MemoryContextStrdup(context, TextDatumGetCString(value));
+}
+
+/*
+ * A migration's script as it is now, or NULL where there is none; of the
+ * current context.  With locks it stays as it is until the end of the
+ * transaction.  *digest is that of its up script, unless digest is NULL.
+ */
+char *
+nbm_schema_text(Oid owner, const char *name, bool is_down, bool locks,
+				uint8 *digest)
+{
+	MemoryContext context = CurrentMemoryContext;
+	NbmIdentity before;
+	int			level = nbm_schema_begin(owner, true, &before);
+	char	   *body = read_text(name, is_down, locks, context, digest);
+
+	nbm_schema_end(level, &before);
+	return body;
 }
 
 /* A text[] of strings. */

@@ -104,9 +104,8 @@ extern Datum nbm_schema_history(const NbmSchema *schema, int row,
 								NbmHistoryColumn column, bool *is_null);
 extern char *nbm_schema_history_text(const NbmSchema *schema, int row,
 									 NbmHistoryColumn column);
-extern char *nbm_schema_text(const char *name, bool is_down,
-							 bool locks, MemoryContext context,
-							 uint8 *digest);
+extern char *nbm_schema_text(Oid owner, const char *name, bool is_down,
+							 bool locks, uint8 *digest);
 extern void nbm_schema_record(const NbmHistoryEntry *entry);
 extern NbmKnown nbm_schema_known(const NbmDefinition *definition);
 extern bool nbm_schema_define(const NbmDefinition *definition,

@@ -185,7 +185,8 @@ try_down(void *arg)
 	NbmFailure	failure;
 	char	   *diff;
 
-	if (!nbm_rehearse_script(nbm_rehearse_text(work->owner, name, true), &failure))
+	if (!nbm_rehearse_script(nbm_schema_text(work->owner, name, true, false, NULL),
+							 &failure))
 		add_problem(work, name, "down fails", nbm_failure_text(&failure));
 	else if (!is_restored(&undoing->before, &diff))
 		add_problem(work, name, "down differs", diff);
@@ -211,8 +212,8 @@ try_up_and_down(Verification *work, const NbmMigration *migration)
 
 	if (migration->has_down)
 		undoing.before = nbm_fingerprint();
-	if (!nbm_rehearse_script(nbm_rehearse_text(work->owner, migration->name, false),
-							 &failure))
+	if (!nbm_rehearse_script(nbm_schema_text(work->owner, migration->name, false,
+											 false, NULL), &failure))
 	{
 		if (nbm_needs_commit(&failure))
 		{
@@ -269,8 +270,8 @@ undo_applied(Verification *work, const NbmMigration **applied, int count)
 						   obstacle);
 			return i;
 		}
-		if (!nbm_rehearse_script(nbm_rehearse_text(work->owner, applied[i]->name, true),
-								 &failure))
+		if (!nbm_rehearse_script(nbm_schema_text(work->owner, applied[i]->name,
+												 true, false, NULL), &failure))
 		{
 			add_problem(work, applied[i]->name, "down fails",
 						nbm_failure_text(&failure));
