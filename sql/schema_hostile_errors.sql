@@ -49,6 +49,15 @@ CALL schema_up();
 \echo :SQLSTATE
 SELECT recorded();
 
+-- The runner's lock is one of the session's, and stays.
+SELECT attempt('SELECT pg_advisory_lock(1), pg_advisory_unlock_all(); CREATE TABLE unlocked ()');
+CALL schema_up();
+\echo :SQLSTATE
+SELECT recorded(), to_regclass('unlocked');
+SELECT attempt('SELECT pg_advisory_lock(1), pg_advisory_unlock(1)');
+CALL schema_up();
+\echo :SQLSTATE
+
 -- Errors of every kind, and where they are.
 SELECT attempt(E'SELECT 1;\nDO $$ BEGIN RAISE EXCEPTION ''mine'' USING DETAIL = ''a detail'', HINT = ''a hint''; END $$');
 \set VERBOSITY default

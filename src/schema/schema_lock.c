@@ -197,6 +197,32 @@ on_transaction_end(XactEvent event, void *arg)
 		nbm_runner_unlock(true);
 }
 
+/*
+ * Raises 55000 where the session's lock is not held any more: a script can
+ * give it back, with all others of the session.  Another runner may have begun.
+ */
+void
+nbm_runner_check_lock(void)
+{
+	LOCKTAG		tag;
+	LockAcquireResult result;
+
+	if (!has_session_lock)
+		return;
+	set_tag(&tag, RUNNER_LOCK_CLASS);
+	result = LockAcquire(&tag, ExclusiveLock, true, true);
+	if (result == LOCKACQUIRE_ALREADY_HELD || result == LOCKACQUIRE_ALREADY_CLEAR)
+	{
+		(void) LockRelease(&tag, ExclusiveLock, true);
+		return;
+	}
+	has_session_lock = result == LOCKACQUIRE_OK;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a schema migration cannot release all advisory locks of its session"),
+			 errhint("Release those that it has taken, one by one.")));
+}
+
 /* Takes the runner's lock, if nobody else has it. */
 static bool
 try_runner_lock(bool is_session)

@@ -12,6 +12,7 @@
 
 extern void nbm_runner_lock(bool is_session, int64 timeout_ms);
 extern void nbm_runner_unlock(bool is_session);
+extern void nbm_runner_check_lock(void);
 extern void nbm_runner_keep_lock(bool keeps);
 extern void nbm_worker_locktag(LOCKTAG *tag);
 
