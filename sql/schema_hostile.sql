@@ -152,6 +152,14 @@ SELECT tried('schema_register(''o3'', '''', NULL, ''{o1}'')');
 SELECT tried('schema_squash(''o1'', ''o2'', ''o6'', false)');
 ROLLBACK;
 
+-- A trigger that takes nothing in.
+BEGIN;
+SELECT schema_register('o1', '');
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER swallow BEFORE INSERT OR UPDATE ON schema_migration FOR EACH ROW EXECUTE FUNCTION swallow();
+SELECT tried('schema_register(''o1'', ''SELECT 1'')'), tried('schema_register(''o2'', '''')'), tried('schema_register(''o1'', '''')');
+ROLLBACK;
+
 -- What cannot stand in a script is refused when it is registered, with a hint.
 SELECT n, left(b, 40), tried(format('schema_register(''b'', %L)', b)) FROM unnest(ARRAY[
   'COMMIT', 'SELECT 1; commit work', 'END', 'ROLLBACK', 'ABORT', 'BEGIN', 'START TRANSACTION', 'SAVEPOINT s', 'RELEASE s', 'ROLLBACK TO s', 'PREPARE TRANSACTION ''x''', 'COMMIT PREPARED ''x''',
