@@ -64,31 +64,31 @@ check_names(const char *what, Datum array, const char *own)
 	}
 }
 
+/* Orders names by their bytes, for qsort and bsearch. */
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 /* Raises 22023 for a name that is depended on and replaced at once. */
 static void
 check_disjoint(const NbmDefinition *definition)
 {
-	Datum	   *needed;
-	Datum	   *replaced;
 	int			nneeded;
 	int			nreplaced;
+	char	  **needed = nbm_names_of(definition->depends_on, &nneeded);
+	char	  **replaced = nbm_names_of(definition->replaces, &nreplaced);
 
-	deconstruct_array(DatumGetArrayTypeP(definition->depends_on), TEXTOID, -1,
-					  false, TYPALIGN_INT, &needed, NULL, &nneeded);
-	deconstruct_array(DatumGetArrayTypeP(definition->replaces), TEXTOID, -1,
-					  false, TYPALIGN_INT, &replaced, NULL, &nreplaced);
+	qsort(replaced, nreplaced, sizeof(char *), compare_names);
 	for (int i = 0; i < nneeded; i++)
 	{
-		for (int j = 0; j < nreplaced; j++)
-		{
-			char	   *name = TextDatumGetCString(needed[i]);
-
-			if (strcmp(name, TextDatumGetCString(replaced[j])) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("schema migration \"%s\" cannot depend on \"%s\", which it replaces",
-								definition->name, name)));
-		}
+		if (bsearch(&needed[i], replaced, nreplaced, sizeof(char *),
+					compare_names) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("schema migration \"%s\" cannot depend on \"%s\", which it replaces",
+							definition->name, needed[i])));
 	}
 }
 

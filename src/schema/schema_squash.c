@@ -16,11 +16,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 
 #include "fingerprint.h"
 #include "schema_definition.h"
@@ -279,18 +276,6 @@ join_scripts(const Squash *squash, bool is_down)
 	return joined.data;
 }
 
-/* Names as text[]. */
-static Datum
-names_datum(char **names, int count)
-{
-	Datum	   *items = palloc_array(Datum, Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		items[i] = CStringGetTextDatum(names[i]);
-	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false,
-										   TYPALIGN_INT));
-}
-
 /* qsort: names by their bytes. */
 static int
 compare_names(const void *a, const void *b)
@@ -328,7 +313,7 @@ find_depends(const Squash *squash)
 		if (n == 0 || strcmp(names[n - 1], names[i]) != 0)
 			names[n++] = names[i];
 	}
-	return names_datum(names, n);
+	return nbm_names_datum(names, n);
 }
 
 /* The parts, and what those of them replace that are squashes; *count of them. */
@@ -355,7 +340,7 @@ find_replaces(const Squash *squash, int *count)
 			names[(*count)++] = part->replaces[j];
 		}
 	}
-	return names_datum(names, *count);
+	return nbm_names_datum(names, *count);
 }
 
 /* Puts the definition together.  Returns how many it replaces. */

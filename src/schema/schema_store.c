@@ -28,6 +28,9 @@
 #define MIGRATION "notebook_migrate.schema_migration"
 #define HISTORY "notebook_migrate.schema_history"
 
+/* Arguments of the queries that compare and write a definition. */
+#define DEFINITION_ARGS 6
+
 /* The queries. */
 typedef enum SchemaQuery
 {
@@ -209,25 +212,40 @@ column(uint64 row, int number, bool *is_null)
 						 number, is_null);
 }
 
-/* The strings of a text[]; a NULL, which only the tables' owner can put there, is none. */
-static char **
-strings_of(Datum array, int *count)
+/*
+ * The names in a text[], of the current context; a NULL, which only the
+ * tables' owner can put there, is none.
+ */
+char	  **
+nbm_names_of(Datum array, int *count)
 {
 	Datum	   *items;
 	bool	   *nulls;
-	char	  **strings;
+	char	  **names;
 	int			n = 0;
 
 	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
 					  TYPALIGN_INT, &items, &nulls, count);
-	strings = palloc_array(char *, Max(*count, 1));
+	names = palloc_array(char *, Max(*count, 1));
 	for (int i = 0; i < *count; i++)
 	{
 		if (!nulls[i])
-			strings[n++] = TextDatumGetCString(items[i]);
+			names[n++] = TextDatumGetCString(items[i]);
 	}
 	*count = n;
-	return strings;
+	return names;
+}
+
+/* Names as a text[] of the current context. */
+Datum
+nbm_names_datum(char *const *names, int count)
+{
+	Datum	   *items = palloc_array(Datum, Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		items[i] = CStringGetTextDatum(names[i]);
+	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 /* Which migration a name is, or -1. */
@@ -293,8 +311,8 @@ read_migrations(NbmSchema *schema)
 		migration->is_defined = !is_null;
 		if (is_null)
 			continue;
-		migration->depends_on = strings_of(value, &migration->ndepends);
-		migration->replaces = strings_of(column(i, 3, &is_null),
+		migration->depends_on = nbm_names_of(value, &migration->ndepends);
+		migration->replaces = nbm_names_of(column(i, 3, &is_null),
 										 &migration->nreplaces);
 		migration->is_transactional = DatumGetBool(column(i, 4, &is_null));
 		migration->has_down = DatumGetBool(column(i, 5, &is_null));
@@ -366,7 +384,7 @@ cover(NbmSchema *schema, int squash)
 
 	if (ARR_NDIM(DatumGetArrayTypeP(replaces)) == 0)
 		return;
-	names = strings_of(replaces, &count);
+	names = nbm_names_of(replaces, &count);
 	for (int i = 0; i < count; i++)
 	{
 		int			other = nbm_schema_find(schema, names[i]);
@@ -484,18 +502,6 @@ nbm_schema_text(Oid owner, const char *name, bool is_down, bool locks,
 	return body;
 }
 
-/* A text[] of strings. */
-static Datum
-array_of(char **strings, int count)
-{
-	Datum	   *items = palloc_array(Datum, Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		items[i] = CStringGetTextDatum(strings[i]);
-	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false,
-										   TYPALIGN_INT));
-}
-
 /* Adds a row to the history.  Raises 55000 where somebody has it swallowed. */
 void
 nbm_schema_record(const NbmHistoryEntry *entry)
@@ -529,7 +535,7 @@ nbm_schema_record(const NbmHistoryEntry *entry)
 	}
 	else
 		nulls[9] = 'n';
-	values[10] = array_of(entry->replaces, entry->nreplaces);
+	values[10] = nbm_names_datum(entry->replaces, entry->nreplaces);
 	if (entry->note != NULL)
 		values[11] = CStringGetTextDatum(entry->note);
 	else
@@ -552,7 +558,7 @@ set_definition(const NbmDefinition *definition, Datum *values, char *nulls)
 	values[3] = definition->depends_on;
 	values[4] = definition->replaces;
 	values[5] = BoolGetDatum(definition->is_transactional);
-	strcpy(nulls, "      ");
+	memset(nulls, ' ', DEFINITION_ARGS);
 	if (definition->down == NULL)
 		nulls[2] = 'n';
 }
@@ -564,8 +570,8 @@ set_definition(const NbmDefinition *definition, Datum *values, char *nulls)
 NbmKnown
 nbm_schema_known(const NbmDefinition *definition)
 {
-	Datum		values[6];
-	char		nulls[7];
+	Datum		values[DEFINITION_ARGS];
+	char		nulls[DEFINITION_ARGS];
 	bool		is_null;
 	uint64		rows;
 
@@ -590,57 +596,91 @@ nbm_schema_known(const NbmDefinition *definition)
 bool
 nbm_schema_define(const NbmDefinition *definition, bool replaces)
 {
-	Datum		values[6];
-	char		nulls[7];
+	Datum		values[DEFINITION_ARGS];
+	char		nulls[DEFINITION_ARGS];
 
 	set_definition(definition, values, nulls);
 	return run(replaces ? Q_REPLACE : Q_INSERT, values, nulls, false) > 0;
 }
 
+/* A step of a way back: a name, and who needs it; NULL: the one who asks. */
+typedef struct Step
+{
+	char	   *name;
+	char	   *via;
+	uint64		row;
+} Step;
+
+/* Orders steps by name, and those of one name as they were found. */
+static int
+compare_steps(const void *a, const void *b)
+{
+	const Step *x = a;
+	const Step *y = b;
+	int			order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* The first step to a name, or NULL; steps are in order. */
+static const Step *
+find_step(const Step *steps, uint64 count, const char *name)
+{
+	uint64		low = 0;
+	uint64		high = count;
+
+	while (low < high)
+	{
+		uint64		middle = low + (high - low) / 2;
+
+		if (strcmp(steps[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && strcmp(steps[low].name, name) == 0 ? &steps[low] : NULL;
+}
+
 /*
  * The cycle that a migration would close: the names from what it depends on
- * to itself, each needing the next one; NULL where there is none.
+ * to itself, each needing the next one; NULL where there is none.  It is a
+ * shortest one.
  */
 char	  **
 nbm_schema_ancestor_path(const char *name, Datum depends_on, int *length)
 {
 	Datum		values[2] = {CStringGetTextDatum(name), depends_on};
-	char	   *at = pstrdup(name);
+	const Step *step;
+	Step	   *steps;
+	List	   *names = NIL;
 	char	  **path;
-	uint64		rows;
+	uint64		count;
 
 	*length = 0;
 	if (run(Q_NEEDED, values, NULL, true) == 0)
 		return NULL;
-	rows = run(Q_PATH, values, NULL, true);
-	path = palloc_array(char *, rows + 1);
-	while (at != NULL)
+	count = run(Q_PATH, values, NULL, true);
+	steps = palloc_array(Step, Max(count, 1));
+	for (uint64 i = 0; i < count; i++)
 	{
-		char	   *via = NULL;
-		bool		is_found = false;
+		bool		is_null;
+		Datum		via;
 
-		for (uint64 i = 0; i < rows && !is_found; i++)
-		{
-			bool		is_null;
-			Datum		value;
-
-			if (strcmp(TextDatumGetCString(column(i, 1, &is_null)), at) != 0)
-				continue;
-			is_found = true;
-			value = column(i, 2, &is_null);
-			via = is_null ? NULL : TextDatumGetCString(value);
-		}
-		if (!is_found)
-			return NULL;
-		path[(*length)++] = at;
-		at = via;
+		CHECK_FOR_INTERRUPTS();
+		steps[i].name = TextDatumGetCString(column(i, 1, &is_null));
+		via = column(i, 2, &is_null);
+		steps[i].via = is_null ? NULL : TextDatumGetCString(via);
+		steps[i].row = i;
 	}
-	for (int i = 0; i < *length / 2; i++)
-	{
-		char	   *other = path[i];
-
-		path[i] = path[*length - 1 - i];
-		path[*length - 1 - i] = other;
-	}
+	qsort(steps, count, sizeof(Step), compare_steps);
+	step = find_step(steps, count, name);
+	if (step == NULL)
+		return NULL;
+	for (; step->via != NULL; step = find_step(steps, count, step->via))
+		names = lappend(names, step->name);
+	names = lappend(names, step->name);
+	path = palloc_array(char *, list_length(names));
+	for (int i = list_length(names) - 1; i >= 0; i--)
+		path[(*length)++] = list_nth(names, i);
 	return path;
 }

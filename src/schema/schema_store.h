@@ -95,6 +95,9 @@ typedef enum NbmKnown
 	NBM_OTHER_APPLIED
 } NbmKnown;
 
+extern char **nbm_names_of(Datum array, int *count);
+extern Datum nbm_names_datum(char *const *names, int count);
+
 extern int	nbm_schema_begin(Oid owner, bool is_latest, NbmIdentity *before);
 extern void nbm_schema_end(int level, const NbmIdentity *before);
 
