@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -171,8 +172,8 @@ is_worker_there(bool is_runner)
 }
 
 /* Gives the lock back: the session's, or the transaction's. */
-void
-nbm_runner_unlock(bool is_session)
+static void
+unlock_runner(bool is_session)
 {
 	LOCKTAG		tag;
 
@@ -180,6 +181,13 @@ nbm_runner_unlock(bool is_session)
 	(void) LockRelease(&tag, ExclusiveLock, is_session);
 	if (is_session)
 		has_session_lock = false;
+}
+
+/* Gives the session's lock back. */
+void
+nbm_runner_unlock_session(void)
+{
+	unlock_runner(true);
 }
 
 /* Lets the session's lock stay when a transaction aborts, or not any more. */
@@ -194,7 +202,7 @@ static void
 on_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT && has_session_lock && !keeps_session_lock)
-		nbm_runner_unlock(true);
+		unlock_runner(true);
 }
 
 /*
@@ -240,15 +248,13 @@ try_runner_lock(bool is_session)
 }
 
 /*
- * Takes the runner's lock: until nbm_runner_unlock() for the session, which
- * must hold no snapshot while it waits, else to the end of the transaction.
- * The latter does not wait for a background worker, as it may wait for this
- * transaction's snapshot.  Raises 55P03 once the time is up, having nothing;
- * 55000 where the session is running migrations already: a trigger that a
- * script deferred to its commit would apply what is about to be applied.
+ * Takes the runner's lock, for the session or the transaction.  Raises 55P03
+ * once the time is up, having nothing; 55000 where the session is running
+ * migrations already: a trigger that a script deferred to its commit would
+ * apply what is about to be applied.
  */
-void
-nbm_runner_lock(bool is_session, int64 timeout_ms)
+static void
+lock_runner(bool is_session, int64 timeout_ms)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	long		ms = FIRST_WAIT_MS;
@@ -266,7 +272,7 @@ nbm_runner_lock(bool is_session, int64 timeout_ms)
 			if (!is_worker_there(true))
 				return;
 			held = WORKER_LOCK_CLASS;
-			nbm_runner_unlock(is_session);
+			unlock_runner(is_session);
 		}
 		else if (!is_session && is_worker_there(false))
 			held = WORKER_LOCK_CLASS;
@@ -274,4 +280,26 @@ nbm_runner_lock(bool is_session, int64 timeout_ms)
 			!wait_a_while(started, timeout_ms, &ms))
 			raise_held(held);
 	}
+}
+
+/*
+ * Takes the runner's lock until nbm_runner_unlock_session(), or the first
+ * transaction that is aborted.  The session must hold no snapshot while it
+ * waits.  Raises as lock_runner().
+ */
+void
+nbm_runner_lock_session(int64 timeout_ms)
+{
+	lock_runner(true, timeout_ms);
+}
+
+/*
+ * Takes the runner's lock to the end of the transaction; waits as long as the
+ * session's lock_timeout says, but not for a background worker, which may wait
+ * for this transaction's snapshot.  Raises as lock_runner().
+ */
+void
+nbm_runner_lock_transaction(void)
+{
+	lock_runner(false, LockTimeout > 0 ? LockTimeout : NBM_WAIT_FOREVER);
 }

@@ -16,7 +16,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 
 #include "schema_leftovers.h"
@@ -51,7 +50,7 @@ rehearse_locked(void *arg)
 {
 	const Rehearsing *rehearsing = arg;
 
-	nbm_runner_lock(false, LockTimeout > 0 ? LockTimeout : NBM_WAIT_FOREVER);
+	nbm_runner_lock_transaction();
 	rehearsing->work(rehearsing->arg);
 	return false;
 }
@@ -65,27 +64,15 @@ void
 nbm_rehearse(NbmWork work, void *arg)
 {
 	Rehearsing	rehearsing = {work, arg};
-	MemoryContext outer = CurrentMemoryContext;
+	ErrorData  *error;
 	List	   *before;
 
 	PreventCommandIfReadOnly("a rehearsal of schema migrations");
 	before = nbm_leftovers();
-	PG_TRY();
-	{
-		nbm_subtransaction(rehearse_locked, &rehearsing);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(outer);
-		error = CopyErrorData();
-		FlushErrorState();
-		nbm_clear_leftovers(before);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
+	error = nbm_attempt(rehearse_locked, &rehearsing);
 	nbm_clear_leftovers(before);
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 /* A script, and what came of it. */
