@@ -471,8 +471,8 @@ find_target(const NbmSchema *schema, const char *name)
 /*
  * What is to be done to apply all migrations, or the target and what it
  * needs; with claims, squashes in the place of their parts, else no other than
- * the target itself.  Raises 55000 where
- * there is a cycle, 02000 where there is no target.
+ * the target itself.  Raises 55000 where there is a cycle, 02000 where there is
+ * no target.
  */
 NbmPlan *
 nbm_plan_up(const NbmSchema *schema, const char *target, bool claims)
@@ -524,7 +524,6 @@ find_undone(const Undoing *undoing, const char *name)
 	int			number = nbm_schema_find(schema, name);
 	const NbmMigration *migration;
 
-	check_stack_depth();
 	if (number < 0)
 		return -1;
 	migration = &schema->all[number];
