@@ -1,14 +1,7 @@
 -- Schema migrations, given what nobody should give: every answer has a code that says what is wrong.
-CREATE DATABASE regress_nbm_hostile TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
-SELECT current_database() AS here \gset
-\c regress_nbm_hostile
-SET client_min_messages = warning;
-CREATE EXTENSION notebook_migrate;
-SET search_path = public, notebook_migrate;
-\pset format unaligned
-\pset tuples_only on
-\set SHOW_CONTEXT never
-\set VERBOSITY terse
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set prologue :abs_srcdir '/sql/include/schema_hostile.sql'
+\i :prologue
 -- What a call returns, or the code and message of its error; what is long is cut.
 CREATE FUNCTION public.tried(query text, VARIADIC args text[] = '{}') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
