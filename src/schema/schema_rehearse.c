@@ -142,47 +142,6 @@ nbm_failure_text(const NbmFailure *failure)
 					psprintf(" (statement %d)", failure->statement));
 }
 
-/* Is all of what a squash replaces satisfied? */
-static bool
-has_all_parts(const NbmSchema *schema, const NbmMigration *squash,
-			  const bool *satisfied)
-{
-	for (int i = 0; i < squash->nreplaces; i++)
-	{
-		int			part = nbm_schema_find(schema, squash->replaces[i]);
-
-		if (part < 0 || !satisfied[part])
-			return false;
-	}
-	return squash->nreplaces > 0;
-}
-
-/*
- * Which migrations are satisfied: applied, or replaced by one that is, or a
- * replacement of such ones only.  An array of the current context.
- */
-bool *
-nbm_satisfied(const NbmSchema *schema)
-{
-	bool	   *satisfied = palloc0_array(bool, Max(schema->count, 1));
-	bool		has_grown = true;
-
-	for (int i = 0; i < schema->count; i++)
-		satisfied[i] = schema->all[i].applied != 0 ||
-			schema->all[i].covered_by >= 0;
-	while (has_grown)
-	{
-		has_grown = false;
-		for (int i = 0; i < schema->count; i++)
-		{
-			if (satisfied[i] || !has_all_parts(schema, &schema->all[i], satisfied))
-				continue;
-			has_grown = satisfied[i] = true;
-		}
-	}
-	return satisfied;
-}
-
 /* qsort: what was applied last comes first. */
 static int
 compare_applied(const void *a, const void *b)

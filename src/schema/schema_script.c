@@ -165,7 +165,11 @@ nbm_script_parse(const char *body)
 		end = statement->raw->stmt_len > 0 ?
 			statement->raw->stmt_location + statement->raw->stmt_len :
 			strlen(body);
-		/* Empty statements are none, and the mark of a part may stand before one. */
+
+		/*
+		 * Empty statements are none, and the mark of a part may stand before
+		 * one.
+		 */
 		while (body[statement->start = find_start(body, gap,
 												  &statement->begins_part)] == ';')
 			gap = statement->start + 1;

@@ -469,13 +469,12 @@ static void
 apply_ancestors(const Squash *squash)
 {
 	bool	   *marked = mark_ancestors(squash);
-	bool	   *satisfied = nbm_satisfied(squash->schema);
 
 	for (int i = 0; i < squash->first; i++)
 	{
 		const NbmMigration *ancestor = at_place(squash, i);
 
-		if (!marked[i] || satisfied[squash->order[i]])
+		if (!marked[i] || ancestor->is_satisfied)
 			continue;
 		if (!ancestor->is_transactional)
 			raise_unchecked(squash, ancestor->name,

@@ -313,7 +313,7 @@ read_migrations(NbmSchema *schema)
 			continue;
 		migration->depends_on = nbm_names_of(value, &migration->ndepends);
 		migration->replaces = nbm_names_of(column(i, 3, &is_null),
-										 &migration->nreplaces);
+										   &migration->nreplaces);
 		migration->is_transactional = DatumGetBool(column(i, 4, &is_null));
 		migration->has_down = DatumGetBool(column(i, 5, &is_null));
 		memcpy(migration->digest,
@@ -329,6 +329,7 @@ add_parts(const NbmSchema *schema, const NbmMigration *migration,
 		  int mark, int *marks, List **names)
 {
 	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < migration->nreplaces; i++)
 	{
 		int			part = nbm_schema_find(schema, migration->replaces[i]);
@@ -452,15 +453,43 @@ read_history(NbmSchema *schema)
 	}
 }
 
+/*
+ * Finds out whether a migration is satisfied, and returns that.  Squashes that
+ * replace each other do not satisfy each other.
+ */
+static bool
+find_satisfied(NbmSchema *schema, int number, bool *is_known)
+{
+	NbmMigration *migration = &schema->all[number];
+	bool		has_all = migration->nreplaces > 0;
+
+	check_stack_depth();
+	if (is_known[number])
+		return migration->is_satisfied;
+	is_known[number] = true;
+	migration->is_satisfied = migration->applied != 0 ||
+		migration->covered_by >= 0;
+	if (migration->is_satisfied)
+		return true;
+	for (int i = 0; i < migration->nreplaces && has_all; i++)
+		has_all = find_satisfied(schema, nbm_schema_find(schema, migration->replaces[i]),
+								 is_known);
+	return migration->is_satisfied = has_all;
+}
+
 /* Reads all there is, in memory of the open store. */
 NbmSchema *
 nbm_schema_read(void)
 {
 	NbmSchema  *schema = palloc0(sizeof(NbmSchema));
+	bool	   *is_known;
 
 	read_migrations(schema);
 	widen_squashes(schema);
 	read_history(schema);
+	is_known = palloc0_array(bool, Max(schema->count, 1));
+	for (int i = 0; i < schema->count; i++)
+		(void) find_satisfied(schema, i, is_known);
 	return schema;
 }
 

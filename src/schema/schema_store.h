@@ -30,6 +30,7 @@ typedef struct NbmMigration
 	bool		is_baseline;	/* applied by somebody else's word */
 	bool		has_changed;	/* applied with another text */
 	int			covered_by;		/* the applied squash it is part of, or -1 */
+	bool		is_satisfied;	/* one of both, or all that it replaces is */
 } NbmMigration;
 
 /* All there are, by name; its memory is that of the store. */
