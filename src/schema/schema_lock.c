@@ -95,9 +95,9 @@ holder_of(int class, char **gid)
 	return pid;
 }
 
-/* Raises 55P03 with who holds a lock. */
+/* Raises 55P03 with who holds a lock; returns where nobody does by now. */
 static void
-raise_held(int class)
+raise_if_held(int class)
 {
 	char	   *gid;
 	int			pid = holder_of(class, &gid);
@@ -108,13 +108,14 @@ raise_held(int class)
 				 errmsg("another schema migration is in the prepared transaction \"%s\"",
 						gid),
 				 errhint("COMMIT PREPARED or ROLLBACK PREPARED ends it.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("another schema migration is running in process %d", pid),
-			 errhint(class == RUNNER_LOCK_CLASS ?
-					 "Wait for it, or end it with pg_cancel_backend(%d)." :
-					 "Its runner is gone, and it goes on alone; pg_terminate_backend(%d) would end it.",
-					 pid)));
+	if (pid != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("another schema migration is running in process %d", pid),
+				 errhint(class == RUNNER_LOCK_CLASS ?
+						 "Wait for it, or end it with pg_cancel_backend(%d)." :
+						 "Its runner is gone, and it goes on alone; pg_terminate_backend(%d) would end it.",
+						 pid)));
 }
 
 /*
@@ -278,7 +279,8 @@ lock_runner(bool is_session, int64 timeout_ms)
 			held = WORKER_LOCK_CLASS;
 		if ((held == WORKER_LOCK_CLASS && !is_session) ||
 			!wait_a_while(started, timeout_ms, &ms))
-			raise_held(held);
+			raise_if_held(held);
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
