@@ -206,9 +206,9 @@ find_parts(Squash *squash, const char *from, const char *to)
  * semicolon, and a comment its end.
  */
 static void
-add_part(StringInfo joined, const char *name, const char *body)
+add_part(StringInfo joined, const char *name, const NbmScript *script)
 {
-	const NbmScript *script = nbm_script_parse(body);
+	const char *body = script->text;
 	const char *line = strrchr(body, '\n');
 
 	appendStringInfoString(joined, NBM_PART_MARK " ");
@@ -225,10 +225,8 @@ add_part(StringInfo joined, const char *name, const char *body)
 
 /* Tells where a part adds a value to an enum, which those behind it may use. */
 static void
-tell_enum(const Squash *squash, const char *name, const char *body)
+tell_enum(const Squash *squash, const char *name, const NbmScript *script)
 {
-	const NbmScript *script = nbm_script_parse(body);
-
 	for (int i = 0; i < script->count; i++)
 	{
 		Node	   *node = script->statements[i].raw->stmt;
@@ -260,6 +258,7 @@ join_scripts(const Squash *squash, bool is_down)
 		int			place = is_down ? squash->last - i : squash->first + i;
 		const char *name = at_place(squash, place)->name;
 		char	   *body = nbm_schema_text(squash->owner, name, is_down, true, NULL);
+		const NbmScript *script;
 
 		CHECK_FOR_INTERRUPTS();
 		if (body == NULL && is_down)
@@ -269,9 +268,10 @@ join_scripts(const Squash *squash, bool is_down)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("schema migration \"%s\" was changed meanwhile",
 							name)));
-		add_part(&joined, name, body);
+		script = nbm_script_parse(body);
+		add_part(&joined, name, script);
 		if (!is_down && place < squash->last)
-			tell_enum(squash, name, body);
+			tell_enum(squash, name, script);
 	}
 	return joined.data;
 }
