@@ -592,22 +592,13 @@ set_definition(const NbmDefinition *definition, Datum *values, char *nulls)
 		nulls[2] = 'n';
 }
 
-/*
- * Whether a definition is there, equal or not; its row is locked until the
- * end of the transaction, so that it is not applied meanwhile.
- */
-NbmKnown
-nbm_schema_known(const NbmDefinition *definition)
+/* What a definition, as arguments, is to what is there by now. */
+static NbmKnown
+compare_definition(Datum *values, const char *nulls)
 {
-	Datum		values[DEFINITION_ARGS];
-	char		nulls[DEFINITION_ARGS];
 	bool		is_null;
 	uint64		rows;
 
-	set_definition(definition, values, nulls);
-	if (run(Q_LOCK_DEFINITION, values, nulls, false) == 0)
-		return NBM_UNKNOWN;
-	/* Whoever had the lock may have applied it. */
 	PushActiveSnapshot(GetLatestSnapshot());
 	rows = run(Q_KNOWN, values, nulls, true);
 	PopActiveSnapshot();
@@ -616,6 +607,28 @@ nbm_schema_known(const NbmDefinition *definition)
 	if (DatumGetBool(column(0, 1, &is_null)))
 		return NBM_EQUAL;
 	return DatumGetBool(column(0, 2, &is_null)) ? NBM_OTHER_APPLIED : NBM_OTHER;
+}
+
+/*
+ * Whether a definition is there, equal or not; one that is not equal is locked
+ * until the end of the transaction, so that it is not applied meanwhile.  Who
+ * has nothing to change waits for nobody.
+ */
+NbmKnown
+nbm_schema_known(const NbmDefinition *definition)
+{
+	Datum		values[DEFINITION_ARGS];
+	char		nulls[DEFINITION_ARGS];
+	NbmKnown	known;
+
+	set_definition(definition, values, nulls);
+	known = compare_definition(values, nulls);
+	if (known == NBM_EQUAL || known == NBM_UNKNOWN)
+		return known;
+	if (run(Q_LOCK_DEFINITION, values, nulls, false) == 0)
+		return NBM_UNKNOWN;
+	/* Whoever had the lock may have applied it. */
+	return compare_definition(values, nulls);
 }
 
 /*
