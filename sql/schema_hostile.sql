@@ -1,14 +1,7 @@
 -- Schema migrations, given what nobody should give: every answer has a code that says what is wrong.
-CREATE DATABASE regress_nbm_hostile TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
-SELECT current_database() AS here \gset
-\c regress_nbm_hostile
-SET client_min_messages = warning;
-CREATE EXTENSION notebook_migrate;
-SET search_path = public, notebook_migrate;
-\pset format unaligned
-\pset tuples_only on
-\set SHOW_CONTEXT never
-\set VERBOSITY terse
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set prologue :abs_srcdir '/sql/include/schema_hostile.sql'
+\i :prologue
 -- What a call returns, or the code and message of its error; what is long is cut.
 CREATE FUNCTION public.tried(query text, VARIADIC args text[] = '{}') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
@@ -140,6 +133,25 @@ ROLLBACK;
 \set VERBOSITY terse
 SELECT name, state FROM schema_status() WHERE state <> 'missing';
 TRUNCATE schema_migration;
+
+-- What only the tables' owner can write: names that are null, and a digest of another length.
+BEGIN;
+INSERT INTO schema_migration (name, up, depends_on, replaces) VALUES ('o1', '', '{NULL,o2}', '{NULL}'), ('o2', '', '{{NULL,o3}}', '{{o4,NULL}}'), ('o5', '', '{}', '{}');
+INSERT INTO schema_history (name, direction, state, started_at, duration, applied_by, sha256, replaces) VALUES ('o5', 'up', 'applied', now(), '0', 'me', '\x00', '{NULL}');
+SELECT tried('name || '': '' || action || '', '' || reason FROM schema_plan()');
+SELECT name, state, note FROM schema_status() WHERE name LIKE 'o%';
+SELECT name, problem, detail FROM schema_verify() WHERE name LIKE 'o%';
+SELECT tried('schema_register(''o3'', '''', NULL, ''{o1}'')');
+SELECT tried('schema_squash(''o1'', ''o2'', ''o6'', false)');
+ROLLBACK;
+
+-- A trigger that takes nothing in.
+BEGIN;
+SELECT schema_register('o1', '');
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER swallow BEFORE INSERT OR UPDATE ON schema_migration FOR EACH ROW EXECUTE FUNCTION swallow();
+SELECT tried('schema_register(''o1'', ''SELECT 1'')'), tried('schema_register(''o2'', '''')'), tried('schema_register(''o1'', '''')');
+ROLLBACK;
 
 -- What cannot stand in a script is refused when it is registered, with a hint.
 SELECT n, left(b, 40), tried(format('schema_register(''b'', %L)', b)) FROM unnest(ARRAY[

@@ -1,22 +1,9 @@
 -- Scripts of schema migrations that leave things behind, fail in every way, are very long, or may not do what they do.
-SELECT current_database() AS here \gset
-CREATE DATABASE regress_nbm_hostile TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';
 CREATE ROLE regress_nbm_poor;
-\c regress_nbm_hostile
-SET client_min_messages = warning;
-CREATE EXTENSION notebook_migrate;
-SET search_path = public, notebook_migrate;
-\pset format unaligned
-\pset tuples_only on
-\set SHOW_CONTEXT never
-\set VERBOSITY terse
--- What the history says of the last attempt.
-CREATE FUNCTION public.recorded() RETURNS text LANGUAGE sql AS $$
-  SELECT concat_ws(' ', name, direction, state, sqlstate, statement, position, left(message, 150)) FROM schema_history ORDER BY entry DESC LIMIT 1 $$;
--- Each script is registered under the name of the one before until that is applied.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set prologue :abs_srcdir '/sql/include/schema_hostile.sql'
+\i :prologue
 CREATE TABLE public.script (n serial, body text);
-CREATE FUNCTION public.attempt(body text) RETURNS boolean LANGUAGE sql AS $$
-  SELECT notebook_migrate.schema_register('h' || count(DISTINCT name), body) FROM notebook_migrate.schema_history WHERE state = 'applied' $$;
 
 -- Statements, cursors, channels, temporary things.
 SELECT attempt('PREPARE p AS SELECT 1; EXECUTE p; DEALLOCATE p; PREPARE q AS SELECT 2; DEALLOCATE ALL');
@@ -48,6 +35,15 @@ SELECT attempt('CREATE SCHEMA inner_schema CREATE TABLE a (i int) CREATE VIEW b 
 CALL schema_up();
 \echo :SQLSTATE
 SELECT recorded();
+
+-- The runner's lock is one of the session's, and stays.
+SELECT attempt('SELECT pg_advisory_lock(1), pg_advisory_unlock_all(); CREATE TABLE unlocked ()');
+CALL schema_up();
+\echo :SQLSTATE
+SELECT recorded(), to_regclass('unlocked');
+SELECT attempt('SELECT pg_advisory_lock(1), pg_advisory_unlock(1)');
+CALL schema_up();
+\echo :SQLSTATE
 
 -- Errors of every kind, and where they are.
 SELECT attempt(E'SELECT 1;\nDO $$ BEGIN RAISE EXCEPTION ''mine'' USING DETAIL = ''a detail'', HINT = ''a hint''; END $$');

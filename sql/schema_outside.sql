@@ -24,6 +24,26 @@ SELECT name, direction, state, sqlstate, message, statement, position, applied_b
        sha256 = sha256('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_a ON t (a)') AS digest
   FROM schema_history ORDER BY entry;
 
+-- The same with a backslash in a string that the session would read in another way.
+SELECT schema_register('2-part', $$CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_b ON t (b) WHERE b <> 'x\'$$, transactional => false);
+ALTER TABLE t ADD b text;
+INSERT INTO t VALUES (2, 'y'), (3, 'y');
+SET standard_conforming_strings = off;
+CALL schema_up();
+CALL schema_up();
+RESET standard_conforming_strings;
+SELECT name, state FROM schema_status() WHERE name = '2-part';
+DELETE FROM schema_migration WHERE name = '2-part';
+DROP INDEX t_b;
+
+-- A success that the history does not take in is told as such.
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER swallow BEFORE INSERT ON schema_history FOR EACH ROW WHEN (NEW.state = 'applied') EXECUTE FUNCTION swallow();
+SELECT schema_register('2-vacuum', 'VACUUM t', transactional => false);
+CALL schema_up();
+DROP TRIGGER swallow ON schema_history;
+DELETE FROM schema_migration WHERE name = '2-vacuum';
+
 -- A syntax error has been told before; others have their position.
 SELECT schema_register('3-vacuum', 'VACUUM t u', transactional => false);
 SELECT schema_register('3-vacuum', E'  /* ü */ SELECT\n  u FROM t', transactional => false);

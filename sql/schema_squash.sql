@@ -46,6 +46,12 @@ SELECT schema_squash('08', '09', 'luck', true);
 SELECT name FROM schema_migration WHERE name IN ('luck');
 DELETE FROM schema_migration WHERE name > '05';
 
+-- Nor does a part that begins with a semicolon get the settings of the one before.
+SELECT schema_register('06', 'SET search_path = shop', 'SELECT 1'),
+       schema_register('07', ';; DO $$ BEGIN EXECUTE format(''CREATE TABLE shop.%I ()'', current_setting(''search_path'')); END $$', 'SELECT 1');
+SELECT schema_squash('06', '07', 'semicolon', true);
+DELETE FROM schema_migration WHERE name > '05';
+
 -- Bodies of any kind are joined: without semicolon, with a comment at the end, empty, with what looks like a mark.
 CREATE TABLE public.ran (n int GENERATED ALWAYS AS IDENTITY, what text);
 CREATE FUNCTION public.note(text) RETURNS text LANGUAGE sql AS $$ SELECT format('INSERT INTO public.ran (what) VALUES (%L)', $1) $$;

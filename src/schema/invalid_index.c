@@ -24,11 +24,13 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "invalid_index.h"
+#include "schema_script.h"
 
 /* Which indexes a statement may have left: those for which all this holds. */
 typedef struct Search
@@ -47,7 +49,9 @@ parse_one(const char *script)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	List	   *volatile statements = NIL;
+	int			level = NewGUCNestLevel();
 
+	nbm_script_pin_strings();
 	PG_TRY();
 	{
 		statements = raw_parser(script, RAW_PARSE_DEFAULT);
@@ -59,6 +63,7 @@ parse_one(const char *script)
 		FlushErrorState();
 	}
 	PG_END_TRY();
+	AtEOXact_GUC(false, level);
 	if (list_length(statements) != 1)
 		return NULL;
 	return linitial_node(RawStmt, statements)->stmt;

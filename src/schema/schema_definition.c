@@ -64,31 +64,31 @@ check_names(const char *what, Datum array, const char *own)
 	}
 }
 
+/* Orders names by their bytes, for qsort and bsearch. */
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 /* Raises 22023 for a name that is depended on and replaced at once. */
 static void
 check_disjoint(const NbmDefinition *definition)
 {
-	Datum	   *needed;
-	Datum	   *replaced;
 	int			nneeded;
 	int			nreplaced;
+	char	  **needed = nbm_names_of(definition->depends_on, &nneeded);
+	char	  **replaced = nbm_names_of(definition->replaces, &nreplaced);
 
-	deconstruct_array(DatumGetArrayTypeP(definition->depends_on), TEXTOID, -1,
-					  false, TYPALIGN_INT, &needed, NULL, &nneeded);
-	deconstruct_array(DatumGetArrayTypeP(definition->replaces), TEXTOID, -1,
-					  false, TYPALIGN_INT, &replaced, NULL, &nreplaced);
+	qsort(replaced, nreplaced, sizeof(char *), compare_names);
 	for (int i = 0; i < nneeded; i++)
 	{
-		for (int j = 0; j < nreplaced; j++)
-		{
-			char	   *name = TextDatumGetCString(needed[i]);
-
-			if (strcmp(name, TextDatumGetCString(replaced[j])) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("schema migration \"%s\" cannot depend on \"%s\", which it replaces",
-								definition->name, name)));
-		}
+		if (bsearch(&needed[i], replaced, nreplaced, sizeof(char *),
+					compare_names) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("schema migration \"%s\" cannot depend on \"%s\", which it replaces",
+							definition->name, needed[i])));
 	}
 }
 
@@ -129,10 +129,32 @@ check_definition(const NbmDefinition *definition)
 }
 
 /*
+ * Writes a definition, unless it is there already: *known tells.  False where
+ * it was not taken in.
+ */
+static bool
+define(const NbmDefinition *definition, NbmKnown *known)
+{
+	*known = nbm_schema_known(definition);
+	if (*known == NBM_EQUAL)
+		return true;
+	if (*known == NBM_OTHER_APPLIED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schema migration \"%s\" was applied, and cannot be changed",
+						definition->name),
+				 errhint("Register the change as a new migration.")));
+	if (*known == NBM_OTHER)
+		nbm_script_refuse();	/* it may be this one */
+	check_cycle(definition);
+	return nbm_schema_define(definition, *known == NBM_OTHER);
+}
+
+/*
  * Registers a migration, or replaces its definition if it was not applied.
  * False where it is known already, and equal.  Raises 22023, 22004 or 42601
  * for a definition that cannot be, 55000 where another one of its name was
- * applied.
+ * applied, or somebody has the row swallowed.
  */
 bool
 nbm_register(Oid owner, const NbmDefinition *definition)
@@ -143,21 +165,12 @@ nbm_register(Oid owner, const NbmDefinition *definition)
 
 	check_definition(definition);
 	level = nbm_schema_begin(owner, true, &before);
-	do
-	{
-		known = nbm_schema_known(definition);
-		if (known == NBM_OTHER_APPLIED)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("schema migration \"%s\" was applied, and cannot be changed",
-							definition->name),
-					 errhint("Register the change as a new migration.")));
-		if (known == NBM_OTHER)
-			nbm_script_refuse();	/* it may be this one */
-		if (known != NBM_EQUAL)
-			check_cycle(definition);
-	} while (known != NBM_EQUAL &&
-			 !nbm_schema_define(definition, known == NBM_OTHER));
+	/* The second time it replaces what somebody else has just registered. */
+	if (!define(definition, &known) && !define(definition, &known))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the definitions of schema migrations did not take a row"),
+				 errhint("Look for triggers and rules on notebook_migrate.schema_migration.")));
 	nbm_schema_end(level, &before);
 	return known != NBM_EQUAL;
 }

@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -94,9 +95,9 @@ holder_of(int class, char **gid)
 	return pid;
 }
 
-/* Raises 55P03 with who holds a lock. */
+/* Raises 55P03 with who holds a lock; returns where nobody does by now. */
 static void
-raise_held(int class)
+raise_if_held(int class)
 {
 	char	   *gid;
 	int			pid = holder_of(class, &gid);
@@ -107,13 +108,14 @@ raise_held(int class)
 				 errmsg("another schema migration is in the prepared transaction \"%s\"",
 						gid),
 				 errhint("COMMIT PREPARED or ROLLBACK PREPARED ends it.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("another schema migration is running in process %d", pid),
-			 errhint(class == RUNNER_LOCK_CLASS ?
-					 "Wait for it, or end it with pg_cancel_backend(%d)." :
-					 "Its runner is gone, and it goes on alone; pg_terminate_backend(%d) would end it.",
-					 pid)));
+	if (pid != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("another schema migration is running in process %d", pid),
+				 errhint(class == RUNNER_LOCK_CLASS ?
+						 "Wait for it, or end it with pg_cancel_backend(%d)." :
+						 "Its runner is gone, and it goes on alone; pg_terminate_backend(%d) would end it.",
+						 pid)));
 }
 
 /*
@@ -171,8 +173,8 @@ is_worker_there(bool is_runner)
 }
 
 /* Gives the lock back: the session's, or the transaction's. */
-void
-nbm_runner_unlock(bool is_session)
+static void
+unlock_runner(bool is_session)
 {
 	LOCKTAG		tag;
 
@@ -180,6 +182,13 @@ nbm_runner_unlock(bool is_session)
 	(void) LockRelease(&tag, ExclusiveLock, is_session);
 	if (is_session)
 		has_session_lock = false;
+}
+
+/* Gives the session's lock back. */
+void
+nbm_runner_unlock_session(void)
+{
+	unlock_runner(true);
 }
 
 /* Lets the session's lock stay when a transaction aborts, or not any more. */
@@ -194,7 +203,33 @@ static void
 on_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT && has_session_lock && !keeps_session_lock)
-		nbm_runner_unlock(true);
+		unlock_runner(true);
+}
+
+/*
+ * Raises 55000 where the session's lock is not held any more: a script can
+ * give it back, with all others of the session.  Another runner may have begun.
+ */
+void
+nbm_runner_check_lock(void)
+{
+	LOCKTAG		tag;
+	LockAcquireResult result;
+
+	if (!has_session_lock)
+		return;
+	set_tag(&tag, RUNNER_LOCK_CLASS);
+	result = LockAcquire(&tag, ExclusiveLock, true, true);
+	if (result == LOCKACQUIRE_ALREADY_HELD || result == LOCKACQUIRE_ALREADY_CLEAR)
+	{
+		(void) LockRelease(&tag, ExclusiveLock, true);
+		return;
+	}
+	has_session_lock = result == LOCKACQUIRE_OK;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a schema migration cannot release all advisory locks of its session"),
+			 errhint("Release those that it has taken, one by one.")));
 }
 
 /* Takes the runner's lock, if nobody else has it. */
@@ -214,15 +249,13 @@ try_runner_lock(bool is_session)
 }
 
 /*
- * Takes the runner's lock: until nbm_runner_unlock() for the session, which
- * must hold no snapshot while it waits, else to the end of the transaction.
- * The latter does not wait for a background worker, as it may wait for this
- * transaction's snapshot.  Raises 55P03 once the time is up, having nothing;
- * 55000 where the session is running migrations already: a trigger that a
- * script deferred to its commit would apply what is about to be applied.
+ * Takes the runner's lock, for the session or the transaction.  Raises 55P03
+ * once the time is up, having nothing; 55000 where the session is running
+ * migrations already: a trigger that a script deferred to its commit would
+ * apply what is about to be applied.
  */
-void
-nbm_runner_lock(bool is_session, int64 timeout_ms)
+static void
+lock_runner(bool is_session, int64 timeout_ms)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	long		ms = FIRST_WAIT_MS;
@@ -240,12 +273,35 @@ nbm_runner_lock(bool is_session, int64 timeout_ms)
 			if (!is_worker_there(true))
 				return;
 			held = WORKER_LOCK_CLASS;
-			nbm_runner_unlock(is_session);
+			unlock_runner(is_session);
 		}
 		else if (!is_session && is_worker_there(false))
 			held = WORKER_LOCK_CLASS;
 		if ((held == WORKER_LOCK_CLASS && !is_session) ||
 			!wait_a_while(started, timeout_ms, &ms))
-			raise_held(held);
+			raise_if_held(held);
+		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/*
+ * Takes the runner's lock until nbm_runner_unlock_session(), or the first
+ * transaction that is aborted.  The session must hold no snapshot while it
+ * waits.  Raises as lock_runner().
+ */
+void
+nbm_runner_lock_session(int64 timeout_ms)
+{
+	lock_runner(true, timeout_ms);
+}
+
+/*
+ * Takes the runner's lock to the end of the transaction; waits as long as the
+ * session's lock_timeout says, but not for a background worker, which may wait
+ * for this transaction's snapshot.  Raises as lock_runner().
+ */
+void
+nbm_runner_lock_transaction(void)
+{
+	lock_runner(false, LockTimeout > 0 ? LockTimeout : NBM_WAIT_FOREVER);
 }

@@ -10,8 +10,10 @@
 /* No limit to how long a lock is waited for. */
 #define NBM_WAIT_FOREVER (-1)
 
-extern void nbm_runner_lock(bool is_session, int64 timeout_ms);
-extern void nbm_runner_unlock(bool is_session);
+extern void nbm_runner_lock_session(int64 timeout_ms);
+extern void nbm_runner_unlock_session(void);
+extern void nbm_runner_lock_transaction(void);
+extern void nbm_runner_check_lock(void);
 extern void nbm_runner_keep_lock(bool keeps);
 extern void nbm_worker_locktag(LOCKTAG *tag);
 

@@ -95,7 +95,10 @@ read_note(const char *payload, Note *note)
 		entry->replaces[i] = read_string(&at);
 }
 
-/* Called in the worker: writes a success into the history. */
+/*
+ * Called in the worker: writes a success into the history.  Raises 55000 where
+ * it is none, as an index is not valid.
+ */
 void
 nbm_outside_record(const char *payload, bool is_done,
 				   const NbmTopLevelResult *result)
@@ -103,14 +106,19 @@ nbm_outside_record(const char *payload, bool is_done,
 	Note		note = {0};
 	NbmIdentity before;
 	int			level;
+	char	   *index;
 
 	if (strncmp(payload, NOTE_MARK, strlen(NOTE_MARK)) != 0)
 		return;
 	if (!is_done)
 		return;					/* the runner writes failures */
 	read_note(payload + strlen(NOTE_MARK), &note);
-	if (nbm_invalid_index_of(note.body) != NULL)
-		return;
+	index = nbm_invalid_index_of(note.body);
+	if (index != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index %s is there, but is not valid", index),
+				 errhint("Drop it, and apply the migration again.")));
 	note.entry.state = note.entry.is_down ? "reverted" : "applied";
 	note.entry.by = GetUserNameFromId(GetUserId(), false);
 	level = nbm_schema_begin(note.owner, true, &before);
@@ -121,14 +129,22 @@ nbm_outside_record(const char *payload, bool is_done,
 /* Raises what the worker could not do. */
 static void
 raise_result(const char *body, const NbmHistoryEntry *entry,
-			 const NbmTopLevelResult *result, const char *index)
+			 const NbmTopLevelResult *result)
 {
 	const char *hint = result->hint;
+	const char *detail = result->detail;
+	char	   *index = NULL;
 
+	if (result->outcome != NBM_TOP_NO_WORKER)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		index = nbm_invalid_index_of(body);
+		PopActiveSnapshot();
+	}
 	if (hint == NULL && index != NULL)
 		hint = psprintf("There is the invalid index %s; drop it before the next attempt.", index);
-	if (result->outcome == NBM_TOP_UNRECORDED)
-		hint = "It was done, but could not be recorded.";
+	if (detail == NULL && index == NULL && result->outcome == NBM_TOP_UNRECORDED)
+		detail = "It was done, but could not be recorded.";
 	if (result->outcome == NBM_TOP_NO_WORKER)
 		hint = psprintf("Raise max_worker_processes, or run it in psql: "
 						"SELECT %s FROM notebook_migrate.schema_migration WHERE name = %s \\gexec%s",
@@ -140,7 +156,7 @@ raise_result(const char *body, const NbmHistoryEntry *entry,
 	ereport(ERROR,
 			(errcode(result->sqlstate),
 			 errmsg_internal("%s", result->message),
-			 result->detail == NULL ? 0 : errdetail_internal("%s", result->detail),
+			 detail == NULL ? 0 : errdetail_internal("%s", detail),
 			 hint == NULL ? 0 : errhint("%s", hint),
 			 result->position == 0 ? 0 : internalerrposition(result->position),
 			 result->position == 0 ? 0 : internalerrquery(body)));
@@ -162,24 +178,14 @@ run_outside(void *arg)
 	Running    *running = arg;
 	NbmTopLevelResult result = {0};
 	LOCKTAG		marker;
-	char	   *index;
 
 	nbm_worker_locktag(&marker);
 	nbm_run_top_level(running->body, &marker,
 					  write_note(running->owner, running->body, running->entry),
 					  &result);
 	running->position = result.position;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	index = result.outcome == NBM_TOP_NO_WORKER ? NULL :
-		nbm_invalid_index_of(running->body);
-	PopActiveSnapshot();
 	if (result.outcome != NBM_TOP_DONE)
-		raise_result(running->body, running->entry, &result, index);
-	if (index != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index %s is there, but is not valid", index),
-				 errhint("Drop it, and apply the migration again.")));
+		raise_result(running->body, running->entry, &result);
 	return true;
 }
 

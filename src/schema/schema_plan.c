@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "schema_graph.h"
@@ -31,20 +30,10 @@ const char *const nbm_action_names[] = {
 	[NBM_BLOCKED] = "blocked"
 };
 
-/* Whether a migration is satisfied, as far as it is known. */
-typedef enum Satisfied
-{
-	NOT_LOOKED,
-	LOOKING,
-	NO,
-	YES
-} Satisfied;
-
 /* What an up plan is made from. */
 typedef struct Planner
 {
 	const NbmSchema *schema;
-	Satisfied  *satisfied;
 	int		   *claimed_by;		/* a squash that is applied instead, or -1 */
 	bool	   *is_passed_over; /* a squash whose parts are applied instead */
 	bool		claims;			/* all squashes do, or the target only */
@@ -69,31 +58,6 @@ nbm_quoted_names(const char *const *names, int count)
 	return buf.data;
 }
 
-/* Whether a migration is satisfied. */
-static bool
-is_satisfied(Planner *planner, int number)
-{
-	const NbmMigration *migration = &planner->schema->all[number];
-	Satisfied  *known = &planner->satisfied[number];
-	bool		has_all = migration->nreplaces > 0;
-
-	check_stack_depth();
-	if (*known == YES || *known == NO)
-		return *known == YES;
-	if (*known == LOOKING)
-		return false;			/* squashes that replace each other */
-	*known = LOOKING;
-	for (int i = 0; i < migration->nreplaces && has_all; i++)
-	{
-		int			part = nbm_schema_find(planner->schema, migration->replaces[i]);
-
-		has_all = is_satisfied(planner, part);
-	}
-	*known = migration->applied != 0 || migration->covered_by >= 0 || has_all ?
-		YES : NO;
-	return *known == YES;
-}
-
 /* Whether a squash can be applied in place of all its parts. */
 static bool
 is_fresh(Planner *planner, int squash)
@@ -104,7 +68,7 @@ is_fresh(Planner *planner, int squash)
 	{
 		int			part = nbm_schema_find(planner->schema, migration->replaces[i]);
 
-		if (is_satisfied(planner, part) || planner->claimed_by[part] >= 0)
+		if (planner->schema->all[part].is_satisfied || planner->claimed_by[part] >= 0)
 			return false;
 	}
 	return true;
@@ -133,7 +97,7 @@ claim(Planner *planner)
 	for (int i = 0; i < schema->count; i++)
 	{
 		planner->claimed_by[i] = -1;
-		if (schema->all[i].nreplaces > 0 && !is_satisfied(planner, i))
+		if (schema->all[i].nreplaces > 0 && !schema->all[i].is_satisfied)
 			squashes[count++] = i;
 	}
 	qsort_arg(squashes, count, sizeof(int), compare_squashes, (void *) schema);
@@ -179,7 +143,7 @@ add_dependency(Planner *planner, int node, const char *name)
 	const NbmSchema *schema = planner->schema;
 	int			other = nbm_schema_find(schema, name);
 
-	if (other >= 0 && is_satisfied(planner, other))
+	if (other >= 0 && schema->all[other].is_satisfied)
 		return;
 	if (other >= 0 && planner->claimed_by[other] >= 0)
 		other = planner->claimed_by[other];
@@ -357,7 +321,7 @@ decide(Planner *planner, int node, int blocked_by, NbmStep *step)
 	else if (migration->covered_by >= 0)
 		step->reason = psprintf("was applied as part of \"%s\"",
 								schema->all[migration->covered_by].name);
-	else if (is_satisfied(planner, node))
+	else if (migration->is_satisfied)
 		step->reason = psprintf("all that it replaces is applied: %s",
 								nbm_quoted_names((const char *const *) migration->replaces,
 												 migration->nreplaces));
@@ -471,8 +435,8 @@ find_target(const NbmSchema *schema, const char *name)
 /*
  * What is to be done to apply all migrations, or the target and what it
  * needs; with claims, squashes in the place of their parts, else no other than
- * the target itself.  Raises 55000 where
- * there is a cycle, 02000 where there is no target.
+ * the target itself.  Raises 55000 where there is a cycle, 02000 where there is
+ * no target.
  */
 NbmPlan *
 nbm_plan_up(const NbmSchema *schema, const char *target, bool claims)
@@ -481,14 +445,13 @@ nbm_plan_up(const NbmSchema *schema, const char *target, bool claims)
 	int			room = Max(schema->count, 1);
 
 	planner.target = target == NULL ? -1 : find_target(schema, target);
-	planner.satisfied = palloc0_array(Satisfied, room);
 	planner.claimed_by = palloc_array(int, room);
 	planner.is_passed_over = palloc0_array(bool, room);
 	planner.missing = palloc0_array(const char *, room);
 	claim(&planner);
 	for (int i = 0; i < schema->count; i++)
 	{
-		if (is_pending(&schema->all[i]) && !is_satisfied(&planner, i))
+		if (is_pending(&schema->all[i]) && !schema->all[i].is_satisfied)
 			add_needs(&planner, i);
 	}
 	return order_steps(&planner);
@@ -524,7 +487,6 @@ find_undone(const Undoing *undoing, const char *name)
 	int			number = nbm_schema_find(schema, name);
 	const NbmMigration *migration;
 
-	check_stack_depth();
 	if (number < 0)
 		return -1;
 	migration = &schema->all[number];
@@ -703,7 +665,6 @@ const char *
 nbm_migration_state(const NbmSchema *schema, int number, char **note)
 {
 	const NbmMigration *migration = &schema->all[number];
-	Planner		planner = {.schema = schema};
 	char	   *last = migration->last_row < 0 ? NULL :
 	nbm_schema_history_text(schema, migration->last_row, NBM_HISTORY_STATE);
 
@@ -727,9 +688,7 @@ nbm_migration_state(const NbmSchema *schema, int number, char **note)
 						 schema->all[migration->covered_by].name);
 		return "replaced";
 	}
-	if (migration->nreplaces > 0)
-		planner.satisfied = palloc0_array(Satisfied, schema->count);
-	if (migration->nreplaces > 0 && is_satisfied(&planner, number))
+	if (migration->is_satisfied)
 	{
 		*note = psprintf("all that it replaces is applied: %s",
 						 nbm_quoted_names((const char *const *) migration->replaces,

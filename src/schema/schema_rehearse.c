@@ -16,7 +16,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 
 #include "schema_leftovers.h"
@@ -51,7 +50,7 @@ rehearse_locked(void *arg)
 {
 	const Rehearsing *rehearsing = arg;
 
-	nbm_runner_lock(false, LockTimeout > 0 ? LockTimeout : NBM_WAIT_FOREVER);
+	nbm_runner_lock_transaction();
 	rehearsing->work(rehearsing->arg);
 	return false;
 }
@@ -65,27 +64,15 @@ void
 nbm_rehearse(NbmWork work, void *arg)
 {
 	Rehearsing	rehearsing = {work, arg};
-	MemoryContext outer = CurrentMemoryContext;
+	ErrorData  *error;
 	List	   *before;
 
 	PreventCommandIfReadOnly("a rehearsal of schema migrations");
 	before = nbm_leftovers();
-	PG_TRY();
-	{
-		nbm_subtransaction(rehearse_locked, &rehearsing);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(outer);
-		error = CopyErrorData();
-		FlushErrorState();
-		nbm_clear_leftovers(before);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
+	error = nbm_attempt(rehearse_locked, &rehearsing);
 	nbm_clear_leftovers(before);
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 /* A script, and what came of it. */
@@ -137,20 +124,6 @@ nbm_rehearse_script(const char *body, NbmFailure *failure)
 	return script.is_done;
 }
 
-/* A migration's script, of the current context; NULL: it has none. */
-char *
-nbm_rehearse_text(Oid owner, const char *name, bool is_down)
-{
-	MemoryContext context = CurrentMemoryContext;
-	NbmIdentity before;
-	int			level = nbm_schema_begin(owner, true, &before);
-	uint8		digest[NBM_DIGEST_LEN];
-	char	   *body = nbm_schema_text(name, is_down, false, context, digest);
-
-	nbm_schema_end(level, &before);
-	return body;
-}
-
 /* Did a script fail that would not if what is before it were committed? */
 bool
 nbm_needs_commit(const NbmFailure *failure)
@@ -167,47 +140,6 @@ nbm_failure_text(const NbmFailure *failure)
 	return psprintf("%s: %s%s", unpack_sql_state(error->sqlerrcode),
 					error->message, failure->statement == 0 ? "" :
 					psprintf(" (statement %d)", failure->statement));
-}
-
-/* Is all of what a squash replaces satisfied? */
-static bool
-has_all_parts(const NbmSchema *schema, const NbmMigration *squash,
-			  const bool *satisfied)
-{
-	for (int i = 0; i < squash->nreplaces; i++)
-	{
-		int			part = nbm_schema_find(schema, squash->replaces[i]);
-
-		if (part < 0 || !satisfied[part])
-			return false;
-	}
-	return squash->nreplaces > 0;
-}
-
-/*
- * Which migrations are satisfied: applied, or replaced by one that is, or a
- * replacement of such ones only.  An array of the current context.
- */
-bool *
-nbm_satisfied(const NbmSchema *schema)
-{
-	bool	   *satisfied = palloc0_array(bool, Max(schema->count, 1));
-	bool		has_grown = true;
-
-	for (int i = 0; i < schema->count; i++)
-		satisfied[i] = schema->all[i].applied != 0 ||
-			schema->all[i].covered_by >= 0;
-	while (has_grown)
-	{
-		has_grown = false;
-		for (int i = 0; i < schema->count; i++)
-		{
-			if (satisfied[i] || !has_all_parts(schema, &schema->all[i], satisfied))
-				continue;
-			has_grown = satisfied[i] = true;
-		}
-	}
-	return satisfied;
 }
 
 /* qsort: what was applied last comes first. */
@@ -440,8 +372,8 @@ rehearse_step(Oid owner, const NbmRehearsals *plan, NbmRehearsal *rehearsal)
 	Script		script = {NULL, &rehearsal->failure};
 	NbmSeen		seen;
 
-	script.body = nbm_rehearse_text(owner, rehearsal->migration->name,
-									false);
+	script.body = nbm_schema_text(owner, rehearsal->migration->name, false,
+								  false, NULL);
 	rehearsal->started_at = GetCurrentTimestamp();
 	nbm_watch(run_script, &script, &seen);
 	rehearsal->ended_at = script.ended_at;

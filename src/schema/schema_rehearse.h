@@ -50,10 +50,8 @@ typedef struct NbmRehearsals
 extern void nbm_subtransaction(NbmTrial work, void *arg);
 extern void nbm_rehearse(NbmWork work, void *arg);
 extern bool nbm_rehearse_script(const char *body, NbmFailure *failure);
-extern char *nbm_rehearse_text(Oid owner, const char *name, bool is_down);
 extern bool nbm_needs_commit(const NbmFailure *failure);
 extern char *nbm_failure_text(const NbmFailure *failure);
-extern bool *nbm_satisfied(const NbmSchema *schema);
 extern int	nbm_applied(const NbmSchema *schema,
 						const NbmMigration ***applied);
 extern const char *nbm_not_undone(const NbmMigration *migration);

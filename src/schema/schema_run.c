@@ -15,6 +15,7 @@
 #include "utils/guc.h"
 
 #include "guard.h"
+#include "schema_lock.h"
 #include "schema_run.h"
 #include "schema_script.h"
 #include "schema_settle.h"
@@ -82,6 +83,7 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 				 errmsg("a schema migration cannot drop the extension that runs it")));
 	if (settle)
 		run_statement("SET CONSTRAINTS ALL IMMEDIATE");
+	nbm_runner_check_lock();
 }
 
 /* Where in the script an error is; 0 where it is somewhere else. */

@@ -15,7 +15,6 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -220,18 +219,15 @@ commit_task(const Run *run, const Task *task, TimestampTz started_at,
 }
 
 /*
- * The text of a task, its row locked.  Raises 55000 where it is gone, 40001
+ * The text of a task, its row locked; of the current context.  Raises 55000 where it is gone, 40001
  * where the transaction is too old to see it.
  */
 static char *
 read_text(const Run *run, const Task *task, uint8 *digest)
 {
-	NbmIdentity before;
-	int			level = nbm_schema_begin(run->owner, true, &before);
-	char	   *body = nbm_schema_text(task->name, run->is_down, true,
-									   run->scratch, digest);
+	char	   *body = nbm_schema_text(run->owner, task->name, run->is_down,
+									   true, digest);
 
-	nbm_schema_end(level, &before);
 	if (body == NULL)
 		ereport(ERROR,
 				(errcode(IsolationUsesXactSnapshot() ?
@@ -353,6 +349,7 @@ new_run(Oid owner, bool is_down, bool commits)
 /* What a procedure is asked for. */
 typedef struct Request
 {
+	bool		is_down;
 	const char *target;
 	int			count;			/* max_count, or steps */
 	bool		cascade;
@@ -361,21 +358,26 @@ typedef struct Request
 
 /* Runs under the session's lock, in transactions of its own. */
 static void
-run_locked(Run *run, const Request *request)
+run_procedure(Oid owner, const Request *request)
 {
+	Run			run;
+
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	run = new_run(owner, request->is_down, true);
 	nbm_script_refuse();
 	/* The caller's snapshot goes: who waits must not hold one. */
 	SPI_commit();
-	nbm_runner_lock(true, request->timeout_ms);
+	nbm_runner_lock_session(request->timeout_ms);
 	/* And what is read is what the runner before has left. */
 	SPI_commit();
-	if (run->is_down)
-		plan_down(run, request->target, request->count, request->cascade);
+	if (request->is_down)
+		plan_down(&run, request->target, request->count, request->cascade);
 	else
-		plan_up(run, request->target, request->count, true);
+		plan_up(&run, request->target, request->count, true);
 	SPI_commit();
-	do_tasks(run);
-	nbm_runner_unlock(true);
+	do_tasks(&run);
+	nbm_runner_unlock_session();
+	SPI_finish();
 }
 
 /*
@@ -387,13 +389,9 @@ run_locked(Run *run, const Request *request)
 void
 nbm_run_up(Oid owner, const char *target, int max_count, int64 timeout_ms)
 {
-	Request		request = {target, max_count, false, timeout_ms};
-	Run			run;
+	Request		request = {false, target, max_count, false, timeout_ms};
 
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	run = new_run(owner, false, true);
-	run_locked(&run, &request);
-	SPI_finish();
+	run_procedure(owner, &request);
 }
 
 /*
@@ -403,13 +401,9 @@ nbm_run_up(Oid owner, const char *target, int max_count, int64 timeout_ms)
 void
 nbm_run_down(Oid owner, const char *target, int steps, bool cascade)
 {
-	Request		request = {target, steps, cascade, NBM_WAIT_FOREVER};
-	Run			run;
+	Request		request = {true, target, steps, cascade, NBM_WAIT_FOREVER};
 
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	run = new_run(owner, true, true);
-	run_locked(&run, &request);
-	SPI_finish();
+	run_procedure(owner, &request);
 }
 
 /* Raises 55000 for what a transaction cannot do. */
@@ -427,13 +421,6 @@ check_transactional(const Run *run)
 	}
 }
 
-/* The session's own limit to waiting for locks. */
-static int64
-session_timeout(void)
-{
-	return LockTimeout > 0 ? LockTimeout : NBM_WAIT_FOREVER;
-}
-
 /*
  * Applies what is pending in the caller's transaction, which has the lock
  * until its end, and returns how many that were.  Raises as nbm_run_up(); the
@@ -445,7 +432,7 @@ nbm_run_up_atomic(Oid owner, const char *target)
 	Run			run = new_run(owner, false, false);
 
 	nbm_script_refuse();
-	nbm_runner_lock(false, session_timeout());
+	nbm_runner_lock_transaction();
 	plan_up(&run, target, PG_INT32_MAX, true);
 	check_transactional(&run);
 	do_tasks(&run);
@@ -463,17 +450,20 @@ nbm_take_as_applied(Oid owner, const char *name)
 	Run			run = new_run(owner, false, false);
 
 	nbm_script_refuse();
-	nbm_runner_lock(false, session_timeout());
+	nbm_runner_lock_transaction();
 	plan_up(&run, name, PG_INT32_MAX, false);
 	for (int i = 0; i < run.count; i++)
 	{
+		MemoryContext outer = MemoryContextSwitchTo(run.scratch);
 		uint8		digest[NBM_DIGEST_LEN];
 		NbmHistoryEntry entry = new_entry(&run, &run.tasks[i],
 										  GetCurrentTimestamp(), "baseline");
 
+		CHECK_FOR_INTERRUPTS();
 		(void) read_text(&run, &run.tasks[i], digest);
 		entry.digest = digest;
 		record(&run, &entry);
+		MemoryContextSwitchTo(outer);
 		MemoryContextReset(run.scratch);
 	}
 	return run.count;

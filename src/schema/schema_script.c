@@ -45,8 +45,8 @@ skip_gap(const char *body)
 }
 
 /*
- * The first byte of a statement in the body from byte on; *is_marked tells
- * whether a part mark stands before it.
+ * The first byte of a statement in the body from byte on; *is_marked is set
+ * where a part mark stands before it.
  */
 static int
 find_start(const char *body, int byte, bool *is_marked)
@@ -54,7 +54,6 @@ find_start(const char *body, int byte, bool *is_marked)
 	const char *at = body + byte;
 	const char *next;
 
-	*is_marked = false;
 	while ((next = skip_gap(at)) != at)
 	{
 		if (strncmp(at, NBM_PART_MARK, strlen(NBM_PART_MARK)) == 0)
@@ -70,7 +69,7 @@ is_after_copy(const char *body, int position)
 {
 	int			end = pg_mbcharcliplen(body, strlen(body), position - 1);
 	int			start;
-	bool		is_marked;
+	bool		is_marked = false;
 	char	   *last;
 	const char *from;
 
@@ -166,6 +165,11 @@ nbm_script_parse(const char *body)
 		end = statement->raw->stmt_len > 0 ?
 			statement->raw->stmt_location + statement->raw->stmt_len :
 			strlen(body);
+
+		/*
+		 * Empty statements are none, and the mark of a part may stand before
+		 * one.
+		 */
 		while (body[statement->start = find_start(body, gap,
 												  &statement->begins_part)] == ';')
 			gap = statement->start + 1;

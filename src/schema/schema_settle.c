@@ -19,21 +19,28 @@
 
 /*
  * The statements that check what is left to be checked, of the current
- * context; NULL where there is nothing that could be left.  Constraints of one
- * name in one schema are addressed together, so only those that are all
- * deferred are put back.
+ * context; NULL where there is nothing that could be left.  That is on tables
+ * that the transaction has locked, as it has written to them: others may be
+ * dropped by somebody else before the statements run.  Constraints of one name
+ * in one schema are addressed together, so only those that are all deferred
+ * are put back.
  */
 char *
 nbm_settling_statements(void)
 {
 	static const char query[] =
-	"SELECT pg_catalog.string_agg(c.name, ', '), pg_catalog.string_agg(c.name,"
+	"WITH own AS MATERIALIZED (SELECT l.relation FROM pg_catalog.pg_locks AS l"
+	" WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
+	" AND l.locktype OPERATOR(pg_catalog.=) 'relation')"
+	" SELECT pg_catalog.string_agg(c.name, ', '), pg_catalog.string_agg(c.name,"
 	" ', ') FILTER (WHERE c.is_deferred) FROM (SELECT pg_catalog.format('%I.%I',"
 	" n.nspname, d.conname) AS name, pg_catalog.bool_and(d.condeferred) AS"
 	" is_deferred FROM pg_catalog.pg_constraint AS d JOIN"
 	" pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=)"
 	" d.connamespace WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')"
-	" GROUP BY 1 HAVING pg_catalog.bool_or(d.condeferrable)) AS c";
+	" GROUP BY 1 HAVING pg_catalog.bool_or(d.condeferrable AND"
+	" (d.conrelid OPERATOR(pg_catalog.=) ANY (SELECT relation FROM own) OR"
+	" d.confrelid OPERATOR(pg_catalog.=) ANY (SELECT relation FROM own)))) AS c";
 	MemoryContext outer = CurrentMemoryContext;
 	int			level = NewGUCNestLevel();
 	char	   *statements = NULL;

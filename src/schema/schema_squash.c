@@ -16,11 +16,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 
 #include "fingerprint.h"
 #include "schema_definition.h"
@@ -209,9 +206,9 @@ find_parts(Squash *squash, const char *from, const char *to)
  * semicolon, and a comment its end.
  */
 static void
-add_part(StringInfo joined, const char *name, const char *body)
+add_part(StringInfo joined, const char *name, const NbmScript *script)
 {
-	const NbmScript *script = nbm_script_parse(body);
+	const char *body = script->text;
 	const char *line = strrchr(body, '\n');
 
 	appendStringInfoString(joined, NBM_PART_MARK " ");
@@ -228,10 +225,8 @@ add_part(StringInfo joined, const char *name, const char *body)
 
 /* Tells where a part adds a value to an enum, which those behind it may use. */
 static void
-tell_enum(const Squash *squash, const char *name, const char *body)
+tell_enum(const Squash *squash, const char *name, const NbmScript *script)
 {
-	const NbmScript *script = nbm_script_parse(body);
-
 	for (int i = 0; i < script->count; i++)
 	{
 		Node	   *node = script->statements[i].raw->stmt;
@@ -246,7 +241,11 @@ tell_enum(const Squash *squash, const char *name, const char *body)
 	}
 }
 
-/* The scripts of all parts as one; NULL where one has none. */
+/*
+ * The scripts of all parts as one; NULL where one has no down script.  Nobody
+ * changes the parts until the end of the transaction.  Raises 55000 where one
+ * is gone.
+ */
 static char *
 join_scripts(const Squash *squash, bool is_down)
 {
@@ -258,27 +257,23 @@ join_scripts(const Squash *squash, bool is_down)
 	{
 		int			place = is_down ? squash->last - i : squash->first + i;
 		const char *name = at_place(squash, place)->name;
-		char	   *body = nbm_rehearse_text(squash->owner, name, is_down);
+		char	   *body = nbm_schema_text(squash->owner, name, is_down, true, NULL);
+		const NbmScript *script;
 
-		if (body == NULL)
+		CHECK_FOR_INTERRUPTS();
+		if (body == NULL && is_down)
 			return NULL;
-		add_part(&joined, name, body);
+		if (body == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("schema migration \"%s\" was changed meanwhile",
+							name)));
+		script = nbm_script_parse(body);
+		add_part(&joined, name, script);
 		if (!is_down && place < squash->last)
-			tell_enum(squash, name, body);
+			tell_enum(squash, name, script);
 	}
 	return joined.data;
-}
-
-/* Names as text[]. */
-static Datum
-names_datum(char **names, int count)
-{
-	Datum	   *items = palloc_array(Datum, Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		items[i] = CStringGetTextDatum(names[i]);
-	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false,
-										   TYPALIGN_INT));
 }
 
 /* qsort: names by their bytes. */
@@ -318,7 +313,7 @@ find_depends(const Squash *squash)
 		if (n == 0 || strcmp(names[n - 1], names[i]) != 0)
 			names[n++] = names[i];
 	}
-	return names_datum(names, n);
+	return nbm_names_datum(names, n);
 }
 
 /* The parts, and what those of them replace that are squashes; *count of them. */
@@ -345,7 +340,7 @@ find_replaces(const Squash *squash, int *count)
 			names[(*count)++] = part->replaces[j];
 		}
 	}
-	return names_datum(names, *count);
+	return nbm_names_datum(names, *count);
 }
 
 /* Puts the definition together.  Returns how many it replaces. */
@@ -376,9 +371,10 @@ raise_unchecked(const Squash *squash, const char *name, const char *why,
 			 hint == NULL ? 0 : errhint("%s", hint)));
 }
 
-/* Runs one of a migration's scripts. */
+/* Runs a script, which is one of a migration's. */
 static void
-run_one(const Squash *squash, const char *name, const char *body, bool is_down)
+run_script(const Squash *squash, const char *name, const char *body,
+		   bool is_down)
 {
 	NbmFailure	failure;
 
@@ -391,6 +387,15 @@ run_one(const Squash *squash, const char *name, const char *body, bool is_down)
 						nbm_needs_commit(&failure) ?
 						"One transaction cannot do it; squash those before it, and those behind it." :
 						NULL);
+}
+
+/* Runs one of the scripts of a migration that is registered. */
+static void
+run_registered(const Squash *squash, const char *name, bool is_down)
+{
+	run_script(squash, name,
+			   nbm_schema_text(squash->owner, name, is_down, false, NULL),
+			   is_down);
 }
 
 /* Marks the parts, and all that depends on them, by their place. */
@@ -455,8 +460,7 @@ undo_parts(const Squash *squash)
 			raise_unchecked(squash, applied[i]->name,
 							psprintf("It is applied, and %s.", obstacle),
 							"Check it in a database where nothing of it is applied.");
-		run_one(squash, applied[i]->name,
-				nbm_rehearse_text(squash->owner, applied[i]->name, true), true);
+		run_registered(squash, applied[i]->name, true);
 	}
 }
 
@@ -465,20 +469,18 @@ static void
 apply_ancestors(const Squash *squash)
 {
 	bool	   *marked = mark_ancestors(squash);
-	bool	   *satisfied = nbm_satisfied(squash->schema);
 
 	for (int i = 0; i < squash->first; i++)
 	{
 		const NbmMigration *ancestor = at_place(squash, i);
 
-		if (!marked[i] || satisfied[squash->order[i]])
+		if (!marked[i] || ancestor->is_satisfied)
 			continue;
 		if (!ancestor->is_transactional)
 			raise_unchecked(squash, ancestor->name,
 							"It is not applied, and cannot run in a transaction.",
 							"Apply it before.");
-		run_one(squash, ancestor->name,
-				nbm_rehearse_text(squash->owner, ancestor->name, false), false);
+		run_registered(squash, ancestor->name, false);
 	}
 }
 
@@ -499,16 +501,11 @@ run_scripts(const Way *way, bool is_down)
 	int			count = squash->last - squash->first + 1;
 
 	if (way->is_squash)
-		run_one(squash, squash->name, is_down ? squash->definition.down :
-				squash->definition.up, is_down);
+		run_script(squash, squash->name, is_down ? squash->definition.down :
+				   squash->definition.up, is_down);
 	for (int i = 0; i < count && !way->is_squash; i++)
-	{
-		const char *name = at_place(squash, is_down ? squash->last - i :
-									squash->first + i)->name;
-
-		run_one(squash, name, nbm_rehearse_text(squash->owner, name, is_down),
-				is_down);
-	}
+		run_registered(squash, at_place(squash, is_down ? squash->last - i :
+										squash->first + i)->name, is_down);
 }
 
 /* Goes a way, and back; to be undone. */

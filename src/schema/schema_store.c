@@ -28,6 +28,9 @@
 #define MIGRATION "notebook_migrate.schema_migration"
 #define HISTORY "notebook_migrate.schema_history"
 
+/* Arguments of the queries that compare and write a definition. */
+#define DEFINITION_ARGS 6
+
 /* The queries. */
 typedef enum SchemaQuery
 {
@@ -62,7 +65,7 @@ static const struct
 		" COLLATE \"C\" FROM " HISTORY " WHERE replaces OPERATOR(pg_catalog.<>) '{}'"
 		" UNION SELECT pg_catalog.unnest(replaces)"
 		" COLLATE \"C\" FROM " MIGRATION " WHERE replaces OPERATOR(pg_catalog.<>) '{}')"
-		" AS known (name) WHERE NOT EXISTS (SELECT FROM " MIGRATION
+		" AS known (name) WHERE known.name IS NOT NULL AND NOT EXISTS (SELECT FROM " MIGRATION
 		" AS m WHERE m.name" EQ "known.name)"
 		" ORDER BY 1"
 	},
@@ -136,7 +139,7 @@ static const struct
 		" UNION SELECT pg_catalog.unnest(m.depends_on) COLLATE \"C\", m.name"
 		" FROM way JOIN " MIGRATION " AS m ON m.name" EQ "way.name"
 		" WHERE way.name OPERATOR(pg_catalog.<>) $1)"
-		" SELECT name, via FROM way",
+		" SELECT name, via FROM way WHERE name IS NOT NULL",
 		2, {TEXTOID, TEXTARRAYOID}
 	},
 };
@@ -209,25 +212,40 @@ column(uint64 row, int number, bool *is_null)
 						 number, is_null);
 }
 
-/* The strings of a text[], which has no NULL. */
-static char **
-strings_of(Datum array, int *count)
+/*
+ * The names in a text[], of the current context; a NULL, which only the
+ * tables' owner can put there, is none.
+ */
+char	  **
+nbm_names_of(Datum array, int *count)
 {
 	Datum	   *items;
 	bool	   *nulls;
-	char	  **strings;
+	char	  **names;
 	int			n = 0;
 
 	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
 					  TYPALIGN_INT, &items, &nulls, count);
-	strings = palloc_array(char *, Max(*count, 1));
+	names = palloc_array(char *, Max(*count, 1));
 	for (int i = 0; i < *count; i++)
 	{
 		if (!nulls[i])
-			strings[n++] = TextDatumGetCString(items[i]);
+			names[n++] = TextDatumGetCString(items[i]);
 	}
 	*count = n;
-	return strings;
+	return names;
+}
+
+/* Names as a text[] of the current context. */
+Datum
+nbm_names_datum(char *const *names, int count)
+{
+	Datum	   *items = palloc_array(Datum, Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		items[i] = CStringGetTextDatum(names[i]);
+	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 /* Which migration a name is, or -1. */
@@ -293,9 +311,9 @@ read_migrations(NbmSchema *schema)
 		migration->is_defined = !is_null;
 		if (is_null)
 			continue;
-		migration->depends_on = strings_of(value, &migration->ndepends);
-		migration->replaces = strings_of(column(i, 3, &is_null),
-										 &migration->nreplaces);
+		migration->depends_on = nbm_names_of(value, &migration->ndepends);
+		migration->replaces = nbm_names_of(column(i, 3, &is_null),
+										   &migration->nreplaces);
 		migration->is_transactional = DatumGetBool(column(i, 4, &is_null));
 		migration->has_down = DatumGetBool(column(i, 5, &is_null));
 		memcpy(migration->digest,
@@ -311,6 +329,7 @@ add_parts(const NbmSchema *schema, const NbmMigration *migration,
 		  int mark, int *marks, List **names)
 {
 	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < migration->nreplaces; i++)
 	{
 		int			part = nbm_schema_find(schema, migration->replaces[i]);
@@ -366,7 +385,7 @@ cover(NbmSchema *schema, int squash)
 
 	if (ARR_NDIM(DatumGetArrayTypeP(replaces)) == 0)
 		return;
-	names = strings_of(replaces, &count);
+	names = nbm_names_of(replaces, &count);
 	for (int i = 0; i < count; i++)
 	{
 		int			other = nbm_schema_find(schema, names[i]);
@@ -376,17 +395,23 @@ cover(NbmSchema *schema, int squash)
 	}
 }
 
-/* Whether what was applied has another text by now. */
+/*
+ * Whether what was applied has another text by now.  A digest of another
+ * length, of a history that the tables' owner has filled, says nothing.
+ */
 static bool
 has_changed(const NbmSchema *schema, const NbmMigration *migration)
 {
 	bool		is_null;
-	Datum		digest = nbm_schema_history(schema, migration->applied_row,
-											NBM_HISTORY_SHA256, &is_null);
+	Datum		value = nbm_schema_history(schema, migration->applied_row,
+										   NBM_HISTORY_SHA256, &is_null);
+	bytea	   *digest;
 
-	return migration->is_defined && !is_null &&
-		memcmp(VARDATA_ANY(DatumGetByteaPP(digest)), migration->digest,
-			   NBM_DIGEST_LEN) != 0;
+	if (is_null || !migration->is_defined)
+		return false;
+	digest = DatumGetByteaPP(value);
+	return VARSIZE_ANY_EXHDR(digest) == NBM_DIGEST_LEN &&
+		memcmp(VARDATA_ANY(digest), migration->digest, NBM_DIGEST_LEN) != 0;
 }
 
 /* Goes through the history, oldest first. */
@@ -428,26 +453,50 @@ read_history(NbmSchema *schema)
 	}
 }
 
+/*
+ * Finds out whether a migration is satisfied, and returns that.  Squashes that
+ * replace each other do not satisfy each other.
+ */
+static bool
+find_satisfied(NbmSchema *schema, int number, bool *is_known)
+{
+	NbmMigration *migration = &schema->all[number];
+	bool		has_all = migration->nreplaces > 0;
+
+	check_stack_depth();
+	if (is_known[number])
+		return migration->is_satisfied;
+	is_known[number] = true;
+	migration->is_satisfied = migration->applied != 0 ||
+		migration->covered_by >= 0;
+	if (migration->is_satisfied)
+		return true;
+	for (int i = 0; i < migration->nreplaces && has_all; i++)
+		has_all = find_satisfied(schema, nbm_schema_find(schema, migration->replaces[i]),
+								 is_known);
+	return migration->is_satisfied = has_all;
+}
+
 /* Reads all there is, in memory of the open store. */
 NbmSchema *
 nbm_schema_read(void)
 {
 	NbmSchema  *schema = palloc0(sizeof(NbmSchema));
+	bool	   *is_known;
 
 	read_migrations(schema);
 	widen_squashes(schema);
 	read_history(schema);
+	is_known = palloc0_array(bool, Max(schema->count, 1));
+	for (int i = 0; i < schema->count; i++)
+		(void) find_satisfied(schema, i, is_known);
 	return schema;
 }
 
-/*
- * A migration's script and the digest of its up script, or NULL where there
- * is none; of context.  With locks it stays as it is until the end of the
- * transaction.
- */
-char *
-nbm_schema_text(const char *name, bool is_down, bool locks,
-				MemoryContext context, uint8 *digest)
+/* A script in the open store, of context; as nbm_schema_text(). */
+static char *
+read_text(const char *name, bool is_down, bool locks, MemoryContext context,
+		  uint8 *digest)
 {
 	Datum		values[1] = {CStringGetTextDatum(name)};
 	bool		is_null;
@@ -456,23 +505,30 @@ nbm_schema_text(const char *name, bool is_down, bool locks,
 	if (run(locks ? is_down ? Q_SHARE_DOWN : Q_SHARE_UP : is_down ? Q_DOWN : Q_UP,
 			values, NULL, !locks) == 0)
 		return NULL;
-	memcpy(digest, VARDATA_ANY(DatumGetByteaPP(column(0, 2, &is_null))),
-		   NBM_DIGEST_LEN);
+	if (digest != NULL)
+		memcpy(digest, VARDATA_ANY(DatumGetByteaPP(column(0, 2, &is_null))),
+			   NBM_DIGEST_LEN);
 	value = column(0, 1, &is_null);
 	return is_null ? NULL :
 		MemoryContextStrdup(context, TextDatumGetCString(value));
 }
 
-/* A text[] of strings. */
-static Datum
-array_of(char **strings, int count)
+/*
+ * A migration's script as it is now, or NULL where there is none; of the
+ * current context.  With locks it stays as it is until the end of the
+ * transaction.  *digest is that of its up script, unless digest is NULL.
+ */
+char *
+nbm_schema_text(Oid owner, const char *name, bool is_down, bool locks,
+				uint8 *digest)
 {
-	Datum	   *items = palloc_array(Datum, Max(count, 1));
+	MemoryContext context = CurrentMemoryContext;
+	NbmIdentity before;
+	int			level = nbm_schema_begin(owner, true, &before);
+	char	   *body = read_text(name, is_down, locks, context, digest);
 
-	for (int i = 0; i < count; i++)
-		items[i] = CStringGetTextDatum(strings[i]);
-	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false,
-										   TYPALIGN_INT));
+	nbm_schema_end(level, &before);
+	return body;
 }
 
 /* Adds a row to the history.  Raises 55000 where somebody has it swallowed. */
@@ -508,7 +564,7 @@ nbm_schema_record(const NbmHistoryEntry *entry)
 	}
 	else
 		nulls[9] = 'n';
-	values[10] = array_of(entry->replaces, entry->nreplaces);
+	values[10] = nbm_names_datum(entry->replaces, entry->nreplaces);
 	if (entry->note != NULL)
 		values[11] = CStringGetTextDatum(entry->note);
 	else
@@ -531,27 +587,18 @@ set_definition(const NbmDefinition *definition, Datum *values, char *nulls)
 	values[3] = definition->depends_on;
 	values[4] = definition->replaces;
 	values[5] = BoolGetDatum(definition->is_transactional);
-	strcpy(nulls, "      ");
+	memset(nulls, ' ', DEFINITION_ARGS);
 	if (definition->down == NULL)
 		nulls[2] = 'n';
 }
 
-/*
- * Whether a definition is there, equal or not; its row is locked until the
- * end of the transaction, so that it is not applied meanwhile.
- */
-NbmKnown
-nbm_schema_known(const NbmDefinition *definition)
+/* What a definition, as arguments, is to what is there by now. */
+static NbmKnown
+compare_definition(Datum *values, const char *nulls)
 {
-	Datum		values[6];
-	char		nulls[7];
 	bool		is_null;
 	uint64		rows;
 
-	set_definition(definition, values, nulls);
-	if (run(Q_LOCK_DEFINITION, values, nulls, false) == 0)
-		return NBM_UNKNOWN;
-	/* Whoever had the lock may have applied it. */
 	PushActiveSnapshot(GetLatestSnapshot());
 	rows = run(Q_KNOWN, values, nulls, true);
 	PopActiveSnapshot();
@@ -563,63 +610,119 @@ nbm_schema_known(const NbmDefinition *definition)
 }
 
 /*
+ * Whether a definition is there, equal or not; one that is not equal is locked
+ * until the end of the transaction, so that it is not applied meanwhile.  Who
+ * has nothing to change waits for nobody.
+ */
+NbmKnown
+nbm_schema_known(const NbmDefinition *definition)
+{
+	Datum		values[DEFINITION_ARGS];
+	char		nulls[DEFINITION_ARGS];
+	NbmKnown	known;
+
+	set_definition(definition, values, nulls);
+	known = compare_definition(values, nulls);
+	if (known == NBM_EQUAL || known == NBM_UNKNOWN)
+		return known;
+	if (run(Q_LOCK_DEFINITION, values, nulls, false) == 0)
+		return NBM_UNKNOWN;
+	/* Whoever had the lock may have applied it. */
+	return compare_definition(values, nulls);
+}
+
+/*
  * Writes a definition, in place of that of its name if replaces.  False where
  * somebody else has just written one of this name.
  */
 bool
 nbm_schema_define(const NbmDefinition *definition, bool replaces)
 {
-	Datum		values[6];
-	char		nulls[7];
+	Datum		values[DEFINITION_ARGS];
+	char		nulls[DEFINITION_ARGS];
 
 	set_definition(definition, values, nulls);
 	return run(replaces ? Q_REPLACE : Q_INSERT, values, nulls, false) > 0;
 }
 
+/* A step of a way back: a name, and who needs it; NULL: the one who asks. */
+typedef struct Step
+{
+	char	   *name;
+	char	   *via;
+	uint64		row;
+} Step;
+
+/* Orders steps by name, and those of one name as they were found. */
+static int
+compare_steps(const void *a, const void *b)
+{
+	const Step *x = a;
+	const Step *y = b;
+	int			order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* The first step to a name, or NULL; steps are in order. */
+static const Step *
+find_step(const Step *steps, uint64 count, const char *name)
+{
+	uint64		low = 0;
+	uint64		high = count;
+
+	while (low < high)
+	{
+		uint64		middle = low + (high - low) / 2;
+
+		if (strcmp(steps[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && strcmp(steps[low].name, name) == 0 ? &steps[low] : NULL;
+}
+
 /*
  * The cycle that a migration would close: the names from what it depends on
- * to itself, each needing the next one; NULL where there is none.
+ * to itself, each needing the next one; NULL where there is none.  It is a
+ * shortest one.
  */
 char	  **
 nbm_schema_ancestor_path(const char *name, Datum depends_on, int *length)
 {
 	Datum		values[2] = {CStringGetTextDatum(name), depends_on};
-	char	   *at = pstrdup(name);
+	const Step *step;
+	Step	   *steps;
+	List	   *names = NIL;
 	char	  **path;
-	uint64		rows;
+	uint64		count;
 
 	*length = 0;
 	if (run(Q_NEEDED, values, NULL, true) == 0)
 		return NULL;
-	rows = run(Q_PATH, values, NULL, true);
-	path = palloc_array(char *, rows + 1);
-	while (at != NULL)
+	count = run(Q_PATH, values, NULL, true);
+	steps = palloc_array(Step, Max(count, 1));
+	for (uint64 i = 0; i < count; i++)
 	{
-		char	   *via = NULL;
-		bool		is_found = false;
+		bool		is_null;
+		Datum		via;
 
-		for (uint64 i = 0; i < rows && !is_found; i++)
-		{
-			bool		is_null;
-			Datum		value;
-
-			if (strcmp(TextDatumGetCString(column(i, 1, &is_null)), at) != 0)
-				continue;
-			is_found = true;
-			value = column(i, 2, &is_null);
-			via = is_null ? NULL : TextDatumGetCString(value);
-		}
-		if (!is_found)
-			return NULL;
-		path[(*length)++] = at;
-		at = via;
+		CHECK_FOR_INTERRUPTS();
+		steps[i].name = TextDatumGetCString(column(i, 1, &is_null));
+		via = column(i, 2, &is_null);
+		steps[i].via = is_null ? NULL : TextDatumGetCString(via);
+		steps[i].row = i;
 	}
-	for (int i = 0; i < *length / 2; i++)
-	{
-		char	   *other = path[i];
-
-		path[i] = path[*length - 1 - i];
-		path[*length - 1 - i] = other;
-	}
+	qsort(steps, count, sizeof(Step), compare_steps);
+	step = find_step(steps, count, name);
+	if (step == NULL)
+		return NULL;
+	for (; step->via != NULL; step = find_step(steps, count, step->via))
+		names = lappend(names, step->name);
+	names = lappend(names, step->name);
+	path = palloc_array(char *, list_length(names));
+	for (int i = list_length(names) - 1; i >= 0; i--)
+		path[(*length)++] = list_nth(names, i);
 	return path;
 }

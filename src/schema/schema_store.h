@@ -30,6 +30,7 @@ typedef struct NbmMigration
 	bool		is_baseline;	/* applied by somebody else's word */
 	bool		has_changed;	/* applied with another text */
 	int			covered_by;		/* the applied squash it is part of, or -1 */
+	bool		is_satisfied;	/* one of both, or all that it replaces is */
 } NbmMigration;
 
 /* All there are, by name; its memory is that of the store. */
@@ -95,6 +96,9 @@ typedef enum NbmKnown
 	NBM_OTHER_APPLIED
 } NbmKnown;
 
+extern char **nbm_names_of(Datum array, int *count);
+extern Datum nbm_names_datum(char *const *names, int count);
+
 extern int	nbm_schema_begin(Oid owner, bool is_latest, NbmIdentity *before);
 extern void nbm_schema_end(int level, const NbmIdentity *before);
 
@@ -104,9 +108,8 @@ extern Datum nbm_schema_history(const NbmSchema *schema, int row,
 								NbmHistoryColumn column, bool *is_null);
 extern char *nbm_schema_history_text(const NbmSchema *schema, int row,
 									 NbmHistoryColumn column);
-extern char *nbm_schema_text(const char *name, bool is_down,
-							 bool locks, MemoryContext context,
-							 uint8 *digest);
+extern char *nbm_schema_text(Oid owner, const char *name, bool is_down,
+							 bool locks, uint8 *digest);
 extern void nbm_schema_record(const NbmHistoryEntry *entry);
 extern NbmKnown nbm_schema_known(const NbmDefinition *definition);
 extern bool nbm_schema_define(const NbmDefinition *definition,

@@ -73,13 +73,13 @@ check_text(Verification *work, const NbmSchema *schema,
 /* Looks at what a migration that is applied depends on. */
 static void
 check_dependencies(Verification *work, const NbmSchema *schema,
-				   const NbmMigration *migration, const bool *satisfied)
+				   const NbmMigration *migration)
 {
 	for (int i = 0; i < migration->ndepends; i++)
 	{
 		int			needed = nbm_schema_find(schema, migration->depends_on[i]);
 
-		if (needed < 0 || !satisfied[needed])
+		if (needed < 0 || !schema->all[needed].is_satisfied)
 			add_problem(work, migration->name, "dependency",
 						psprintf("it depends on \"%s\", which is not applied",
 								 migration->depends_on[i]));
@@ -110,7 +110,6 @@ static void
 check_definitions(Verification *work)
 {
 	NbmSchema  *schema = nbm_schema_read();
-	bool	   *satisfied = nbm_satisfied(schema);
 	bool	   *replaced = find_replaced(schema);
 
 	for (int i = 0; i < schema->count; i++)
@@ -124,7 +123,7 @@ check_definitions(Verification *work)
 		if (!migration->is_defined && !replaced[i])
 			add_problem(work, migration->name, "missing",
 						"it is applied, and not registered any more");
-		check_dependencies(work, schema, migration, satisfied);
+		check_dependencies(work, schema, migration);
 	}
 }
 
@@ -185,7 +184,8 @@ try_down(void *arg)
 	NbmFailure	failure;
 	char	   *diff;
 
-	if (!nbm_rehearse_script(nbm_rehearse_text(work->owner, name, true), &failure))
+	if (!nbm_rehearse_script(nbm_schema_text(work->owner, name, true, false, NULL),
+							 &failure))
 		add_problem(work, name, "down fails", nbm_failure_text(&failure));
 	else if (!is_restored(&undoing->before, &diff))
 		add_problem(work, name, "down differs", diff);
@@ -211,8 +211,8 @@ try_up_and_down(Verification *work, const NbmMigration *migration)
 
 	if (migration->has_down)
 		undoing.before = nbm_fingerprint();
-	if (!nbm_rehearse_script(nbm_rehearse_text(work->owner, migration->name, false),
-							 &failure))
+	if (!nbm_rehearse_script(nbm_schema_text(work->owner, migration->name, false,
+											 false, NULL), &failure))
 	{
 		if (nbm_needs_commit(&failure))
 		{
@@ -269,8 +269,8 @@ undo_applied(Verification *work, const NbmMigration **applied, int count)
 						   obstacle);
 			return i;
 		}
-		if (!nbm_rehearse_script(nbm_rehearse_text(work->owner, applied[i]->name, true),
-								 &failure))
+		if (!nbm_rehearse_script(nbm_schema_text(work->owner, applied[i]->name,
+												 true, false, NULL), &failure))
 		{
 			add_problem(work, applied[i]->name, "down fails",
 						nbm_failure_text(&failure));

@@ -170,6 +170,7 @@ database('meanwhile', registered("'m1', \$\$$waits; INSERT INTO log (line) VALUE
 	at_gate($runner, 'meanwhile');
 	send_off($other, q{SELECT schema_register('m1', 'SELECT 1')});
 	until_true("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $other->{pid}", 'another text waits');
+	is(error(q{SET lock_timeout = '1ms'; SELECT schema_register(name, up) FROM schema_migration}), '', 'the same text does not');
 	send_off($third, q{SELECT schema_baseline('m1')});
 	at_turn($third, 'a baseline');
 	# in another database, nobody is waited for

@@ -105,6 +105,18 @@ begun($rehearsal);
 like($rehearsal->{err}, qr/40001: the catalog was changed while it was read/, 'a view is dropped while it is read');
 ended($rehearsal, '');
 
+# The parts of a squash stay as they are until it is there; one that is gone is told.
+sql(q{SELECT schema_register('part' || i, 'SELECT 1') FROM generate_series(1, 2) AS i});
+$holder = session(q{BEGIN; DELETE FROM schema_migration WHERE name = 'part2';});
+begun($holder);
+my $squash = session("\\set VERBOSITY verbose\nSELECT schema_squash('part1', 'part2', 'parts');");
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'transactionid'}) or die 'it does not wait';
+ended($holder, 'COMMIT;');
+begun($squash);
+like($squash->{err}, qr/55000: schema migration "part2" was changed meanwhile/, 'a part is deleted while it is read');
+ended($squash, '');
+sql(q{DELETE FROM schema_migration WHERE name ~ '^part'});
+
 # What rehearses can still be prepared.
 sql("BEGIN; CREATE TABLE app.prepared (); SELECT * FROM schema_dry_run(); SELECT * FROM schema_verify(true); PREPARE TRANSACTION 'rehearsed'");
 is(sql($locks), 0, 'a prepared transaction has no lock of it');
