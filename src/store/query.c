@@ -18,8 +18,10 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -654,19 +656,27 @@ source_of(const KeptPlan *kept)
 	return (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(kept->plan));
 }
 
-/*
- * Will the server run a plan that was made with our settings?  Where the plan
- * depends on more than the tables that is not for us to say.
- */
+/* Does a query's plan hold for this role, as far as that matters? */
+static bool
+is_for_role(const CachedPlanSource *source)
+{
+	Oid			role = GetUserId();
+
+	return (!source->dependsOnRLS ||
+			(source->rewriteRoleId == role &&
+			 source->rewriteRowSecurity == row_security)) &&
+		(!source->gplan->dependsOnRole || source->gplan->planRoleId == role);
+}
+
+/* Will the server run a plan that was made with our settings? */
 static bool
 is_planned(const KeptPlan *kept)
 {
 	const CachedPlanSource *source = source_of(kept);
 	const CachedPlan *plan = source->gplan;
 
-	return kept->generation == source->generation &&
-		source->is_valid && !source->dependsOnRLS &&
-		plan != NULL && plan->is_valid && !plan->dependsOnRole &&
+	return kept->generation == source->generation && source->is_valid &&
+		plan != NULL && plan->is_valid && is_for_role(source) &&
 		!TransactionIdIsValid(plan->saved_xmin);
 }
 
