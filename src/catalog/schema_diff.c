@@ -18,17 +18,16 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
 #include "build.h"
 #include "compat.h"
 #include "schema_diff.h"
+#include "schema_diff_loss.h"
 #include "schema_diff_pair.h"
 #include "schema_diff_rename.h"
 #include "schema_diff_write.h"
@@ -528,65 +527,6 @@ create_tables(Diff *diff)
 	}
 }
 
-/* The digits before the point, and after it, that a numeric has room for. */
-static void
-numeric_room(int32 typmod, int *before, int *after)
-{
-	int			scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
-
-	*before = (((typmod - VARHDRSZ) >> 16) & 0xffff) - scale;
-	*after = scale;
-}
-
-/* May values of a type be too large for the same type with another limit? */
-static bool
-is_narrower(Oid type, int32 from, int32 to)
-{
-	int			before[2];
-	int			after[2];
-
-	if (to == from || to == -1)
-		return false;
-	if (from == -1 || (type != NUMERICOID && type != VARCHAROID &&
-					   type != BPCHAROID && type != VARBITOID &&
-					   type != TIMESTAMPOID && type != TIMESTAMPTZOID &&
-					   type != TIMEOID && type != TIMETZOID))
-		return true;
-	if (type != NUMERICOID)
-		return to < from;
-	numeric_room(from, &before[0], &after[0]);
-	numeric_room(to, &before[1], &after[1]);
-	return before[1] < before[0] || after[1] < after[0];
-}
-
-/*
- * Can a change of type lose something?  Not where the server would do it
- * unasked, but for floating point; nor to text.
- */
-static bool
-loses_values(const NbmColumn *from, const NbmColumn *to)
-{
-	Oid			a = from->type_oid;
-	Oid			b = to->type_oid;
-	Oid			function;
-
-	if (strcmp(from->type, to->type) == 0)
-		return false;
-	if (!OidIsValid(a) || !OidIsValid(b))
-		return true;
-	if (a == b)
-		return is_narrower(a, from->typmod, to->typmod);
-	if (to->typmod != -1)
-		return true;
-	if (b == TEXTOID || b == VARCHAROID)
-		return false;
-	if (b == FLOAT4OID || b == FLOAT8OID)
-		return a != INT2OID && (b != FLOAT8OID ||
-								(a != INT4OID && a != FLOAT4OID));
-	return find_coercion_pathway(b, a, COERCION_IMPLICIT,
-								 &function) == COERCION_PATH_NONE;
-}
-
 /* A column's default; what generates it is none. */
 static const char *
 default_of(const NbmColumn *column)
@@ -684,7 +624,7 @@ alter_column(Diff *diff, const char *table, const NbmColumnPair *pair)
 		add_on(diff, "alter_type", table, "column", pair->new->name,
 			   nbm_type_sql(diff->schema, table, pair->moved, pair->new),
 			   nbm_type_sql(diff->schema, table, pair->new, pair->moved))->destructive =
-			loses_values(pair->moved, pair->new);
+			nbm_loses_values(pair->moved, pair->new);
 	alter_default(diff, table, pair);
 	alter_nullable(diff, table, pair);
 	alter_numbering(diff, table, pair);

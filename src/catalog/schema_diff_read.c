@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
@@ -34,8 +35,15 @@ typedef struct Place
 typedef struct Reader
 {
 	NbmDescription *schema;
-	HTAB	   *names;			/* of what has one in the schema */
+	HTAB	   *names;			/* of UsedName */
 } Reader;
+
+/* A name that something in the schema has. */
+typedef struct UsedName
+{
+	char		name[NAMEDATALEN];	/* the key */
+	int			tried;			/* numbers that made no free name of it */
+} UsedName;
 
 /* Reads an element of an array into what the list is of. */
 typedef void *(*ReadElement) (Reader *reader, Place place);
@@ -502,6 +510,19 @@ by_text(const ListCell *a, const ListCell *b)
 	return strcmp(lfirst(a), lfirst(b));
 }
 
+/* Raises 54011 where there are more columns than a table can have. */
+static void
+check_count(const NbmTable *table, const char *path)
+{
+	if (list_length(table->columns) > MaxHeapAttributeNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("tables can have at most %d columns",
+						MaxHeapAttributeNumber),
+				 errdetail("There are %d at path %s.",
+						   list_length(table->columns), path)));
+}
+
 /* Raises where two columns have one name. */
 static void
 check_distinct(const NbmTable *table, const char *path)
@@ -532,6 +553,7 @@ read_table(Reader *reader, Place place)
 	table->name = get_name(place, "name", true);
 	table->comment = get_comment(place);
 	table->columns = get_list(reader, place, "columns", read_column);
+	check_count(table, place.path);
 	check_distinct(table, place.path);
 	if (get(place, "primary_key", &primary))
 		table->keys = list_make1(read_primary(reader,
@@ -589,14 +611,15 @@ resolve_references(const NbmDescription *schema, const NbmTable *table)
 	}
 }
 
-/* Notes that a name is used; false where it was already. */
-static bool
-use_name(Reader *reader, const char *name)
+/* Notes that a name is used; *was_used tells whether it was already. */
+static UsedName *
+use_name(Reader *reader, const char *name, bool *was_used)
 {
-	bool		was_used;
+	UsedName   *used = hash_search(reader->names, name, HASH_ENTER, was_used);
 
-	hash_search(reader->names, name, HASH_ENTER, &was_used);
-	return !was_used;
+	if (!*was_used)
+		used->tried = 0;
+	return used;
 }
 
 /* Puts some names together as the server does it. */
@@ -621,7 +644,13 @@ name_key(Reader *reader, const NbmTable *table, NbmKey *key)
 	static const char *const labels[] = {"pkey", "key", "check", "idx", "fkey"};
 	List	   *columns = key->columns;
 	const char *label = labels[key->kind];
+	char	   *addition;
+	char	   *name;
+	UsedName   *first;
+	bool		was_used;
 
+	if (key->name != NULL)
+		return;
 	if (key->kind == NBM_KEY_PRIMARY)
 		columns = NIL;
 	else if (key->kind == NBM_KEY_UNIQUE)
@@ -634,16 +663,18 @@ name_key(Reader *reader, const NbmTable *table, NbmKey *key)
 	}
 	else if (key->kind == NBM_KEY_INDEX)
 		columns = nbm_sql_index_names(key->sql);
-	for (int i = 0; key->name == NULL; i++)
+	addition = columns ? joined(columns) : NULL;
+	name = makeObjectName(table->name, addition, label);
+	first = use_name(reader, name, &was_used);
+	while (was_used)
 	{
-		char	   *name = makeObjectName(table->name,
-										  columns ? joined(columns) : NULL,
-										  i == 0 ? label :
-										  psprintf("%s%d", label, i));
-
-		if (use_name(reader, name))
-			key->name = name;
+		CHECK_FOR_INTERRUPTS();
+		pfree(name);
+		name = makeObjectName(table->name, addition,
+							  psprintf("%s%d", label, ++first->tried));
+		(void) use_name(reader, name, &was_used);
 	}
+	key->name = name;
 }
 
 /* Orders keys by kind, and then by name. */
@@ -675,8 +706,9 @@ name_keys(Reader *reader)
 	{
 		List	   *keys = schema->tables[i]->keys;
 		ListCell   *cell;
+		bool		was_used;
 
-		use_name(reader, schema->tables[i]->name);
+		(void) use_name(reader, schema->tables[i]->name, &was_used);
 		foreach(cell, keys)
 		{
 			NbmKey	   *key = lfirst(cell);
@@ -684,7 +716,7 @@ name_keys(Reader *reader)
 			CHECK_FOR_INTERRUPTS();
 			if (key->name == NULL)
 				continue;
-			use_name(reader, key->name);
+			(void) use_name(reader, key->name, &was_used);
 			for (int j = 0; j < foreach_current_index(cell); j++)
 			{
 				NbmKey	   *other = list_nth(keys, j);
@@ -775,7 +807,7 @@ nbm_read_schema(Jsonb *description, const char *argument)
 		nbm_malformed(argument, "must be an object");
 	CHECK_MEMBERS(place, "schema", "tables");
 	reader.schema = palloc0_object(NbmDescription);
-	control.entrysize = NAMEDATALEN;
+	control.entrysize = sizeof(UsedName);
 	control.hcxt = CurrentMemoryContext;
 	reader.names = hash_create("notebook_migrate names of a schema", 128,
 							   &control, HASH_ELEM | HASH_STRINGS |
