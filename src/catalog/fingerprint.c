@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "catalog_read.h"
 #include "fingerprint.h"
 
 /* Lines of a difference that are told, and bytes of each. */
@@ -330,35 +331,17 @@ add_lines(Lines *lines, int query)
 	SPI_freetuptable(table);
 }
 
-/*
- * Adds what all queries find.  Functions that write definitions look for what
- * is there by now, so one that somebody has dropped since the query began is
- * an internal error to them: 40001 is raised for it.
- */
+/* Adds what all queries find. */
 static void
-add_all_lines(Lines *lines)
+add_all_lines(void *arg)
 {
-	PG_TRY();
-	{
-		for (int i = 0; i < lengthof(queries); i++)
-			add_lines(lines, i);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	Lines	   *lines = arg;
 
-		MemoryContextSwitchTo(lines->context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("the catalog was changed while it was read"),
-				 errdetail_internal("%s", error->message),
-				 errhint("Try again.")));
-	}
-	PG_END_TRY();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	for (int i = 0; i < lengthof(queries); i++)
+		add_lines(lines, i);
+	SPI_finish();
 }
 
 /* qsort: by bytes. */
@@ -382,10 +365,7 @@ nbm_fingerprint(void)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	add_all_lines(&lines);
-	SPI_finish();
+	nbm_read_catalogs(add_all_lines, &lines);
 	AtEOXact_GUC(false, level);
 	qsort(lines.found.lines, lines.found.count, sizeof(char *), compare_lines);
 	return lines.found;
