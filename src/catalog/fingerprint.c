@@ -223,6 +223,15 @@ static const char *const queries[] =
 	" tmplname, ' ', dictinitoption, " OWNER("dictowner") ") FROM pg_ts_dict d"
 	" JOIN pg_ts_template t ON t.oid = dicttemplate WHERE "
 	IN_SCHEMAS("dictnamespace"),
+	"SELECT concat('text search parser ', quote_ident(nspname), '.',"
+	" quote_ident(prsname), ': ', prsstart, ' ', prstoken, ' ', prsend, ' ',"
+	" prsheadline, ' ', prslextype) FROM pg_ts_parser"
+	" JOIN pg_namespace n ON n.oid = prsnamespace WHERE "
+	IN_SCHEMAS("prsnamespace"),
+	"SELECT concat('text search template ', quote_ident(nspname), '.',"
+	" quote_ident(tmplname), ': ', tmplinit, ' ', tmpllexize) FROM pg_ts_template"
+	" JOIN pg_namespace n ON n.oid = tmplnamespace WHERE "
+	IN_SCHEMAS("tmplnamespace"),
 	"SELECT concat('language ', quote_ident(lanname), ': ', lanpltrusted, ' ',"
 	" lanplcallfoid::regproc, ' ', laninline::regproc, ' ',"
 	" lanvalidator::regproc, " OWNER("lanowner") ", ' rights ', "
@@ -236,6 +245,8 @@ static const char *const queries[] =
 	"SELECT concat('extension ', quote_ident(extname), ': ', extversion, ' ',"
 	" extnamespace::regnamespace, " OWNER("extowner") ") FROM pg_extension"
 	" WHERE extname <> 'notebook_migrate'",
+	"SELECT concat('access method ', quote_ident(amname), ': ', amtype, ' ',"
+	" amhandler) FROM pg_am WHERE " NOT_SHIPPED("oid"),
 	"SELECT concat('event trigger ', quote_ident(evtname), ': ', evtevent, ' ',"
 	" evtfoid::regproc, ' ', evtenabled, ' ', evttags, " OWNER("evtowner") ")"
 	" FROM pg_event_trigger",
@@ -248,6 +259,10 @@ static const char *const queries[] =
 	"SELECT concat('publication ', quote_ident(pubname), ': ',"
 	" pnnspid::regnamespace) FROM pg_publication_namespace"
 	" JOIN pg_publication p ON p.oid = pnpubid",
+	"SELECT concat('subscription ', quote_ident(subname), ': ', subenabled, ' ',"
+	" subbinary, ' ', substream, ' ', subslotname, ' ', subsynccommit, ' ',"
+	" subpublications, " OWNER("subowner") ") FROM pg_subscription WHERE subdbid ="
+	" (SELECT oid FROM pg_database WHERE datname = current_database())",
 	"SELECT concat('foreign-data wrapper ', quote_ident(fdwname), ': ',"
 	" fdwhandler::regproc, ' ', fdwvalidator::regproc, ' ', " SORTED("fdwoptions")
 	", " OWNER("fdwowner") ", ' rights ', " RIGHTS("fdwacl", "'F'", "fdwowner")
