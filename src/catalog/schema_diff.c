@@ -22,11 +22,11 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 
 #include "build.h"
 #include "compat.h"
 #include "schema_diff.h"
+#include "schema_diff_likely.h"
 #include "schema_diff_loss.h"
 #include "schema_diff_pair.h"
 #include "schema_diff_rename.h"
@@ -142,122 +142,14 @@ drop_keys(Diff *diff, bool foreign)
 	}
 }
 
-/* A name as it stands in the key of a rename. */
-static const char *
-hint_name(const char *name)
-{
-	StringInfoData buf;
-
-	if (strpbrk(name, ".\"") == NULL)
-		return name;
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '"');
-	for (; *name != '\0'; name++)
-		appendStringInfo(&buf, *name == '"' ? "\"\"" : "%c", *name);
-	appendStringInfoChar(&buf, '"');
-	return buf.data;
-}
-
-/* Says of an operation that it may be one half of a rename. */
+/* Drops a column. */
 static void
-suggest(NbmOperation *operation, const char *to)
-{
-	StringInfoData hint;
-	const char *from = hint_name(operation->table);
-
-	if (operation->name != NULL)
-		from = psprintf("%s.%s", from, hint_name(operation->name));
-	initStringInfo(&hint);
-	appendStringInfoChar(&hint, '{');
-	escape_json(&hint, from);
-	appendStringInfoString(&hint, ": ");
-	escape_json(&hint, to);
-	appendStringInfoChar(&hint, '}');
-	operation->note = psprintf("looks like a rename to \"%s\": renames %s", to,
-							   hint.data);
-}
-
-/* Do two columns look alike, but for their names? */
-static bool
-is_alike(const NbmColumn *a, const NbmColumn *b)
-{
-	return strcmp(a->type, b->type) == 0 && a->nullable == b->nullable &&
-		a->is_generated == b->is_generated && a->numbering == b->numbering &&
-		nbm_same_string(a->expression, b->expression) &&
-		nbm_same_string(a->collation, b->collation);
-}
-
-/* Have two tables the same columns? */
-static bool
-has_same_columns(const NbmTable *a, const NbmTable *b)
-{
-	ListCell   *cell;
-
-	if (a->columns == NIL ||
-		list_length(a->columns) != list_length(b->columns))
-		return false;
-	foreach(cell, a->columns)
-	{
-		NbmColumn  *column = lfirst(cell);
-		NbmColumn  *other = nbm_find_column(b, column->name);
-
-		if (other == NULL || strcmp(column->type, other->type) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* The first new table, not yet suggested, that looks like one; or NULL. */
-static const char *
-likely_table(Diff *diff, const NbmTable *table, List **suggested)
-{
-	ListCell   *cell;
-
-	foreach(cell, diff->tables)
-	{
-		NbmTablePair *pair = lfirst(cell);
-
-		if (pair->old == NULL && has_same_columns(table, pair->new) &&
-			!list_member_ptr(*suggested, pair->new))
-		{
-			*suggested = lappend(*suggested, pair->new);
-			return pair->new->name;
-		}
-	}
-	return NULL;
-}
-
-/* The first new column, not yet suggested, that looks like one; or NULL. */
-static const char *
-likely_column(const NbmTablePair *table, const NbmColumn *column,
-			  List **suggested)
-{
-	ListCell   *cell;
-
-	foreach(cell, table->columns)
-	{
-		NbmColumnPair *pair = lfirst(cell);
-
-		if (pair->old == NULL && is_alike(column, pair->new) &&
-			!list_member_ptr(*suggested, pair->new))
-		{
-			*suggested = lappend(*suggested, pair->new);
-			return pair->new->name;
-		}
-	}
-	return NULL;
-}
-
-/* Drops a column; *suggested are the new ones that it may be. */
-static void
-drop_column(Diff *diff, const NbmTablePair *table, const NbmColumnPair *pair,
-			List **suggested)
+drop_column(Diff *diff, const NbmTablePair *table, const NbmColumnPair *pair)
 {
 	const char *name = table->old->name;
 	char	   *readd = nbm_add_column_sql(diff->schema, name, pair->old);
 	char	   *drop = nbm_drop_column_sql(diff->schema, name,
 										   pair->old->name);
-	const char *likely = NULL;
 	NbmOperation *operation;
 
 	if (pair->new != NULL && pair->change == NBM_FREED)
@@ -273,22 +165,18 @@ drop_column(Diff *diff, const NbmTablePair *table, const NbmColumnPair *pair,
 					   drop, readd);
 	operation->destructive = !pair->old->is_generated;
 	if (pair->new == NULL)
-		likely = likely_column(table, pair->old, suggested);
-	if (likely != NULL)
-		suggest(operation, likely);
+		operation->note = nbm_likely_column(table, pair->old);
 }
 
 /* Drops columns, those first that are generated of others; then tables. */
 static void
 drop_columns_and_tables(Diff *diff)
 {
-	List	   *suggested = NIL;
 	ListCell   *cell;
 
 	foreach(cell, diff->tables)
 	{
 		NbmTablePair *table = lfirst(cell);
-		List	   *columns = NIL;
 
 		for (int plain = 0; plain < 2 && table->old && table->new; plain++)
 		{
@@ -300,7 +188,7 @@ drop_columns_and_tables(Diff *diff)
 
 				if (pair->old != NULL && pair->old->is_generated == !plain &&
 					(pair->new == NULL || pair->change != NBM_ALTERED))
-					drop_column(diff, table, pair, &columns);
+					drop_column(diff, table, pair);
 			}
 		}
 	}
@@ -308,7 +196,6 @@ drop_columns_and_tables(Diff *diff)
 	{
 		NbmTablePair *table = lfirst(cell);
 		NbmOperation *operation;
-		const char *likely;
 
 		if (table->new != NULL)
 			continue;
@@ -317,9 +204,7 @@ drop_columns_and_tables(Diff *diff)
 								 nbm_table_in(diff->schema, table->old->name)),
 						nbm_create_table_sql(diff->schema, table->old));
 		operation->destructive = true;
-		likely = likely_table(diff, table->old, &suggested);
-		if (likely != NULL)
-			suggest(operation, likely);
+		operation->note = nbm_likely_table(diff->tables, table->old);
 	}
 }
 
