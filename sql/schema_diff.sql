@@ -127,6 +127,9 @@ SELECT * FROM schema_diff('{"schema": "app"}', pg_temp.tables(jsonb_build_object
 SET statement_timeout = '10s';
 SELECT count(*), length(up) FROM schema_diff('{"schema": "app"}', pg_temp.tables(jsonb_build_object('name', 't', 'columns', '[]'::jsonb,
   'checks', (SELECT jsonb_agg('{"expression": "true"}'::jsonb) FROM generate_series(1, 10000)))::text)) GROUP BY up;
+-- Nor does a hint for each of many tables take long.
+SELECT count(*) FROM (SELECT string_agg(format('{"name": "t%s", "columns": [{"name": "a", "type": "int"}]}', i), ',') AS b, string_agg(format('{"name": "t%s", "columns": [{"name": "b", "type": "int"}]}', i), ',') AS a,
+  jsonb_object_agg(format('t%s.a', i), 'b') AS r FROM generate_series(1, 3000) AS i) AS x, schema_diff(pg_temp.tables(b), pg_temp.tables(a), r);
 RESET statement_timeout;
 
 -- Nothing can be compared with nothing known.

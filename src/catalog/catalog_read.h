@@ -8,6 +8,7 @@
 #include "guard.h"
 
 extern void nbm_read_catalogs(NbmWork work, void *arg);
-extern void nbm_catalogs_changed(const char *detail) pg_attribute_noreturn();
+extern void nbm_catalogs_changed(const char *detail)
+			__attribute__((noreturn));
 
 #endif							/* NBM_CATALOG_READ_H */
