@@ -410,7 +410,7 @@ find_wholes(void)
 
 		CHECK_FOR_INTERRUPTS();
 		touched->was_there = HeapTupleIsValid(nbm_object_row(&touched->object,
-													   watch->before));
+															 watch->before));
 		if (is_there)
 		{
 			touched->is_dropped = false;
