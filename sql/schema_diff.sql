@@ -99,6 +99,39 @@ SELECT * FROM schema_diff(pg_temp.tables('{"name": "t", "columns": [{"name": "x"
 SELECT r, pg_temp.refused('{"schema": "app", "tables": [{"name": "t", "columns": [{"name": "x", "type": "int"}]}]}', r)
   FROM unnest(ARRAY['[]', '{"t": 1}', '{"t": ""}', '{"": "t"}', '{"t.": "t"}', '{"a.b.c": "t"}', '{"\"a": "t"}', '{"a\"": "t"}', '{"u": "v"}', '{"t": "u"}', '{"t.y": "z"}', format('{"%s": "t"}', repeat('x', 64))]) AS r;
 
+-- What is left without a name gets the one that the server would choose, where two columns of an index are alike, too.
+CREATE SCHEMA app;
+CREATE TABLE app.t (a text, b text);
+CREATE INDEX ON app.t (lower(a), lower(b));
+CREATE INDEX ON app.t (a, a COLLATE "C") INCLUDE (b);
+CREATE INDEX ON app.t ((a || b), (b || a), (a || a));
+SELECT indexname FROM pg_indexes WHERE tablename = 't' ORDER BY indexname COLLATE "C";
+SELECT operation ->> 'index' FROM schema_diff(pg_temp.tables('{"name": "t", "columns": [{"name": "a", "type": "text"}, {"name": "b", "type": "text"}]}'),
+  pg_temp.tables('{"name": "t", "columns": [{"name": "a", "type": "text"}, {"name": "b", "type": "text"}],
+    "indexes": [{"definition": "(lower(a), lower(b))"}, {"definition": "(a, a COLLATE \"C\") INCLUDE (b)"}, {"definition": "((a || b), (b || a), (a || a))"}]}'));
+
+-- A change of type is destructive where some values may not fit: into domains with limits, into arrays of what they do not fit in, into names.
+CREATE DOMAIN app.positive AS int CHECK (VALUE > 0);
+CREATE DOMAIN app.code AS varchar(3);
+CREATE DOMAIN app.ratio AS float8;
+SELECT f, t, destructive FROM (VALUES ('integer', 'app.positive'), ('text', 'app.code'), ('bigint', 'app.ratio'), ('numeric[]', 'float8[]'), ('text', 'name'), ('text[]', 'name[]'),
+    ('bigint', 'oid'), ('app.positive', 'integer'), ('app.positive', 'bigint'), ('integer', 'app.ratio'), ('integer[]', 'bigint[]'), ('integer[]', 'float8[]'), ('app.code', 'text')) AS v (f, t),
+  schema_diff(pg_temp.tables(format('{"name": "t", "columns": [{"name": "c", "type": "%s"}]}', f)), pg_temp.tables(format('{"name": "t", "columns": [{"name": "c", "type": "%s"}]}', t)));
+SET client_min_messages = warning;
+DROP SCHEMA app CASCADE;
+RESET client_min_messages;
+
+-- No table has more columns than the server's; however many constraints are left without a name, each gets one, and soon.
+SELECT * FROM schema_diff('{"schema": "app"}', pg_temp.tables(jsonb_build_object('name', 't', 'columns', (SELECT jsonb_agg(jsonb_build_object('name', 'c' || i, 'type', 'int')) FROM generate_series(1, 1601) AS i))::text));
+\echo :SQLSTATE
+SET statement_timeout = '10s';
+SELECT count(*), length(up) FROM schema_diff('{"schema": "app"}', pg_temp.tables(jsonb_build_object('name', 't', 'columns', '[]'::jsonb,
+  'checks', (SELECT jsonb_agg('{"expression": "true"}'::jsonb) FROM generate_series(1, 10000)))::text)) GROUP BY up;
+-- Nor does a hint for each of many tables take long.
+SELECT count(*) FROM (SELECT string_agg(format('{"name": "t%s", "columns": [{"name": "a", "type": "int"}]}', i), ',') AS b, string_agg(format('{"name": "t%s", "columns": [{"name": "b", "type": "int"}]}', i), ',') AS a,
+  jsonb_object_agg(format('t%s.a', i), 'b') AS r FROM generate_series(1, 3000) AS i) AS x, schema_diff(pg_temp.tables(b), pg_temp.tables(a), r);
+RESET statement_timeout;
+
 -- Nothing can be compared with nothing known.
 SELECT * FROM schema_diff(NULL, '{}');
 \echo :SQLSTATE

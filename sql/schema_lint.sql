@@ -153,6 +153,15 @@ CREATE CAST (lint.wrapped AS int) WITH FUNCTION lint.unwrap AS ASSIGNMENT;
 CREATE TABLE lint.spied (i int CHECK (lint.spy(1)), j int CHECK (lint.spy(1) AND j IS NOT NULL), w lint.wrapped);
 SELECT statement, rule FROM notebook_migrate.schema_lint('ALTER TABLE lint.spied ALTER i SET NOT NULL; ALTER TABLE lint.spied ALTER j SET NOT NULL; ALTER TABLE lint.spied ALTER w TYPE int; ALTER TABLE lint.spied ALTER w TYPE int USING w::int');
 
+-- What is said is text: all messages of what drops with CASCADE, and of partitions.
+SELECT statement, message FROM notebook_migrate.schema_lint('DROP SCHEMA lint CASCADE; DROP EXTENSION plpgsql CASCADE; DROP TYPE lint.pair CASCADE; ALTER TABLE lint.parted DETACH PARTITION lint.parted_1') WHERE rule <> 'access-exclusive';
+
+-- A backslash in a string means itself, as it does when the script runs, whatever the session thinks.
+SET standard_conforming_strings = off;
+SELECT * FROM notebook_migrate.schema_lint($$SELECT 'a\'; DROP TABLE lint.small; SELECT 'b\'$$);
+SHOW standard_conforming_strings;
+RESET standard_conforming_strings;
+
 -- Deep and long scripts.
 SELECT count(*) FROM notebook_migrate.schema_lint(repeat('TRUNCATE lint.small;', 10000));
 DO $$

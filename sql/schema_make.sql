@@ -79,5 +79,18 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA notebook_migrate FROM maker;
 REVOKE ALL ON SCHEMA notebook_migrate, shop FROM maker;
 DROP ROLE maker;
 
+-- An event trigger may make tables beside those that are wanted, to compare them, too.
+\set VERBOSITY default
+CREATE SCHEMA audited;
+CREATE FUNCTION public.audit() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE (SELECT format('CREATE TABLE %I.audit ()', schema_name) FROM pg_event_trigger_ddl_commands() WHERE object_identity ~ '\.t$');
+EXCEPTION WHEN null_value_not_allowed THEN NULL;
+END $$;
+CREATE EVENT TRIGGER audit ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.audit();
+SELECT schema_make('9', '{"schema": "audited", "tables": [{"name": "t", "columns": [{"name": "a", "type": "int", "default": "1+1"}]}]}');
+DROP EVENT TRIGGER audit;
+SELECT up FROM schema_migration WHERE name = '9';
+
 \c contrib_regression
 DROP DATABASE regress_schema_make;

@@ -79,7 +79,10 @@ SELECT public.pair('a' || lpad(n::text, 2, '0'), up, down) FROM (VALUES
   (17, 'CREATE DOMAIN shop.d AS int CHECK (VALUE > 0)', 'ALTER DOMAIN shop.d SET DEFAULT 1'),
   (18, 'CREATE TABLE shop.child () INHERITS (shop.item)', 'ALTER TABLE shop.child NO INHERIT shop.item'),
   (19, 'CREATE TYPE shop.pair AS (a int, b text); CREATE TYPE shop.span AS RANGE (SUBTYPE = float8)', 'ALTER TYPE shop.pair DROP ATTRIBUTE a; DROP TYPE shop.span'),
-  (20, 'CREATE RULE r AS ON DELETE TO shop.items DO INSTEAD NOTHING', 'CREATE POLICY p ON shop.item USING (id > 1)')) AS v (n, up, down) ORDER BY n;
+  (20, 'CREATE RULE r AS ON DELETE TO shop.items DO INSTEAD NOTHING', 'CREATE POLICY p ON shop.item USING (id > 1)'),
+  (21, 'CREATE TEXT SEARCH PARSER shop.pa (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype); CREATE TEXT SEARCH TEMPLATE shop.te (LEXIZE = dsimple_lexize)', 'SELECT 1'),
+  (22, 'CREATE ACCESS METHOD verified TYPE TABLE HANDLER heap_tableam_handler', 'SELECT 1'),
+  (23, 'SET client_min_messages = error; CREATE SUBSCRIPTION regress_verified CONNECTION ''dbname=nowhere'' PUBLICATION p WITH (connect = false, slot_name = NONE)', 'SELECT 1')) AS v (n, up, down) ORDER BY n;
 \t on
 \pset format unaligned
 SELECT name || E'\n' || detail FROM public.verify() WHERE name ~ '^a' AND problem = 'down differs' ORDER BY name COLLATE "C";

@@ -6,7 +6,8 @@
  * when nobody says anything is left out, and so is what no document can say:
  * partitions, tables with parents, typed tables, members of extensions.
  *
- * It is one query, whatever the number of tables.  Expressions and types come
+ * It is one query, whatever the number of tables, after another one that finds
+ * those that are to be locked.  Expressions and types come
  * as the server writes them under a search path of pg_catalog alone, which the
  * callers pin: every name of a schema of users is qualified in them, so that
  * they mean the same wherever they run.  The callers pin what else the server
@@ -14,9 +15,17 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
+#include "catalog_read.h"
 #include "compat.h"
 #include "describe.h"
 
@@ -142,27 +151,33 @@
 	" LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid" EQ "c.conindid" \
 	COMMENT_ON("pg_constraint", "c.oid", "0") ")"
 
-/* Indexes without those of constraints; their definition from USING on. */
+/* A name as the server writes it. */
+#define NAME "(?:[^\" .]+|\"(?:[^\"]|\"\")*\")"
+
+/*
+ * Indexes without those of constraints; their definition from USING on.  One
+ * that is dropped meanwhile, CONCURRENTLY, which no lock of ours prevents, has
+ * none.
+ */
 #define INDEXES \
-	"ind AS (SELECT i.indrelid AS oid, c.relname AS name, 'i' AS kind, " \
+	"ind AS MATERIALIZED (SELECT i.indrelid AS oid, c.relname AS name, 'i' AS kind, " \
 	OBJECT \
 	"'name', c.relname," \
 	"'unique', CASE WHEN i.indisunique THEN true END," \
-	"'definition', pg_catalog.substr(pg_catalog.pg_get_indexdef(c.oid)," \
-	" pg_catalog.length(pg_catalog.format('CREATE %sINDEX %I ON %I.%I  '," \
-	" CASE WHEN i.indisunique THEN 'UNIQUE ' END," \
-	" c.relname, CASE WHEN n.oid" EQ "pg_catalog.pg_my_temp_schema()" \
-	" THEN 'pg_temp' ELSE n.nspname END, tab.name)))," \
+	"'definition', pg_catalog.substring(pg_catalog.pg_get_indexdef(c.oid)," \
+	" '^CREATE (?:UNIQUE )?INDEX " NAME " ON " NAME "[.]" NAME " (.*)$')," \
 	"'invalid', CASE WHEN NOT i.indisvalid THEN true END," \
 	"'comment', d.description)) AS key" \
 	" FROM tab" \
 	" JOIN pg_catalog.pg_index AS i ON i.indrelid" EQ "tab.oid" \
 	" JOIN pg_catalog.pg_class AS c ON c.oid" EQ "i.indexrelid" \
-	" JOIN pg_catalog.pg_namespace AS n ON n.oid" EQ "$1" \
 	COMMENT_ON("pg_class", "c.oid", "0") \
 	" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS p" \
 	" WHERE p.conrelid" EQ "i.indrelid AND p.conindid" EQ "i.indexrelid" \
 	" AND p.contype" EQ "ANY ('{p,u,x}')))"
+
+static const char tables_query[] =
+"WITH " TABLES " SELECT oid FROM tab ORDER BY oid";
 
 static const char describe_query[] =
 "WITH " TABLES ", " SERIALS ", " COLUMN_LISTS ", " CONSTRAINTS ", " INDEXES
@@ -171,7 +186,8 @@ static const char describe_query[] =
 " " KEYS("f") " AS foreign_keys, " KEYS("c") " AS checks,"
 " " KEYS("i") " AS indexes"
 " FROM (SELECT oid, name, kind::pg_catalog.text, key FROM con"
-" UNION ALL SELECT oid, name, kind, key FROM ind) AS k GROUP BY k.oid)"
+" UNION ALL SELECT oid, name, kind, key FROM ind"
+" WHERE pg_catalog.jsonb_exists(key, 'definition')) AS k GROUP BY k.oid)"
 " SELECT pg_catalog.jsonb_build_object("
 "'schema', (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid" EQ "$1),"
 " 'tables', coalesce(pg_catalog.jsonb_agg(" OBJECT
@@ -187,28 +203,117 @@ static const char describe_query[] =
 " LEFT JOIN keys ON keys.oid" EQ "tab.oid"
 COMMENT_ON("pg_class", "tab.oid", "0");
 
+/* A schema, and its description in the context that it is wanted in. */
+typedef struct Reading
+{
+	Oid			schema;
+	MemoryContext context;
+	Jsonb	   *description;
+} Reading;
+
+/* Runs a query on the schema as the active snapshot sees the catalogs. */
+static void
+query(const char *sql, Oid schema)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(schema)};
+
+	if (SPI_execute_with_args(sql, 1, types, values, NULL, true, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not read the catalogs");
+}
+
+/* Locks a table as a SELECT does; false where this backend has done so before. */
+static bool
+lock_table(Oid table, List **locked)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, table);
+	if (LockAcquire(&tag, AccessShareLock, false, false) != LOCKACQUIRE_OK)
+	{
+		LockRelease(&tag, AccessShareLock, false);
+		return false;
+	}
+	*locked = lappend_oid(*locked, table);
+	return true;
+}
+
+/*
+ * Locks the schema's tables, and makes a snapshot active that was taken when
+ * all that it shows were locked.  It is new even where the transaction has an
+ * older one: what is written of the catalogs' rows is as it is now.  The
+ * result is what is to be unlocked.
+ */
+static List *
+lock_tables(Oid schema)
+{
+	List	   *locked = NIL;
+	bool		is_complete = false;
+
+	while (!is_complete)
+	{
+		CHECK_FOR_INTERRUPTS();
+		InvalidateCatalogSnapshot();
+		PushActiveSnapshot(GetCatalogSnapshot(RelationRelationId));
+		query(tables_query, schema);
+		is_complete = true;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		is_null;
+			Datum		table = SPI_getbinval(SPI_tuptable->vals[i],
+											  SPI_tuptable->tupdesc, 1,
+											  &is_null);
+
+			if (lock_table(DatumGetObjectId(table), &locked))
+				is_complete = false;
+		}
+		SPI_freetuptable(SPI_tuptable);
+		if (!is_complete)
+			PopActiveSnapshot();
+	}
+	AcceptInvalidationMessages();
+	return locked;
+}
+
+/* Reads the description. */
+static void
+read_description(void *arg)
+{
+	Reading    *reading = arg;
+	List	   *locked;
+	ListCell   *cell;
+	Datum		description;
+	bool		is_null;
+
+	CommandCounterIncrement();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	locked = lock_tables(reading->schema);
+	query(describe_query, reading->schema);
+	description = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								1, &is_null);
+	MemoryContextSwitchTo(reading->context);
+	reading->description = DatumGetJsonbPCopy(description);
+	PopActiveSnapshot();
+	foreach(cell, locked)
+		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
+	SPI_finish();
+}
+
 /*
  * The description of a schema, in the current context.  The search path must
- * be pinned to pg_catalog.
+ * be pinned to pg_catalog.  Its tables are locked while they are read, as a
+ * SELECT locks them, lest half of the description be from before a change.
+ * Raises 40001 where something else that is being read is dropped.
  */
 Jsonb *
 nbm_describe_schema(Oid schema)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(schema)};
-	bool		is_null;
-	Datum		description;
+	Reading		reading = {schema, CurrentMemoryContext, NULL};
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args(describe_query, 1, types, values, NULL, false,
-							  0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the catalogs");
-	description = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-								1, &is_null);
-	MemoryContextSwitchTo(caller);
-	description = PointerGetDatum(PG_DETOAST_DATUM_COPY(description));
-	SPI_finish();
-	return DatumGetJsonbP(description);
+	nbm_read_catalogs(read_description, &reading);
+	if (!SearchSysCacheExists1(NAMESPACEOID, ObjectIdGetDatum(schema)))
+		nbm_catalogs_changed(NULL);
+	return reading.description;
 }

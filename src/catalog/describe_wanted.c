@@ -156,7 +156,10 @@ for_elsewhere(const NbmTable *table, const NbmDescription *made,
 	return copy;
 }
 
-/* Puts what was described elsewhere in the place of what was wanted. */
+/*
+ * Puts what was described elsewhere in the place of what was wanted.  An event
+ * trigger may have made tables beside those: they are nobody's wish.
+ */
 static void
 put_back(NbmDescription *wanted, const NbmDescription *made)
 {
@@ -165,6 +168,8 @@ put_back(NbmDescription *wanted, const NbmDescription *made)
 		NbmTable   *table = nbm_find_table(wanted, made->tables[i]->name);
 		ListCell   *cell;
 
+		if (table == NULL)
+			continue;
 		*table = *made->tables[i];
 		foreach(cell, table->keys)
 		{

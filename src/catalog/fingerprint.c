@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "catalog_read.h"
 #include "fingerprint.h"
 
 /* Lines of a difference that are told, and bytes of each. */
@@ -222,6 +223,15 @@ static const char *const queries[] =
 	" tmplname, ' ', dictinitoption, " OWNER("dictowner") ") FROM pg_ts_dict d"
 	" JOIN pg_ts_template t ON t.oid = dicttemplate WHERE "
 	IN_SCHEMAS("dictnamespace"),
+	"SELECT concat('text search parser ', quote_ident(nspname), '.',"
+	" quote_ident(prsname), ': ', prsstart, ' ', prstoken, ' ', prsend, ' ',"
+	" prsheadline, ' ', prslextype) FROM pg_ts_parser"
+	" JOIN pg_namespace n ON n.oid = prsnamespace WHERE "
+	IN_SCHEMAS("prsnamespace"),
+	"SELECT concat('text search template ', quote_ident(nspname), '.',"
+	" quote_ident(tmplname), ': ', tmplinit, ' ', tmpllexize) FROM pg_ts_template"
+	" JOIN pg_namespace n ON n.oid = tmplnamespace WHERE "
+	IN_SCHEMAS("tmplnamespace"),
 	"SELECT concat('language ', quote_ident(lanname), ': ', lanpltrusted, ' ',"
 	" lanplcallfoid::regproc, ' ', laninline::regproc, ' ',"
 	" lanvalidator::regproc, " OWNER("lanowner") ", ' rights ', "
@@ -235,6 +245,8 @@ static const char *const queries[] =
 	"SELECT concat('extension ', quote_ident(extname), ': ', extversion, ' ',"
 	" extnamespace::regnamespace, " OWNER("extowner") ") FROM pg_extension"
 	" WHERE extname <> 'notebook_migrate'",
+	"SELECT concat('access method ', quote_ident(amname), ': ', amtype, ' ',"
+	" amhandler) FROM pg_am WHERE " NOT_SHIPPED("oid"),
 	"SELECT concat('event trigger ', quote_ident(evtname), ': ', evtevent, ' ',"
 	" evtfoid::regproc, ' ', evtenabled, ' ', evttags, " OWNER("evtowner") ")"
 	" FROM pg_event_trigger",
@@ -247,6 +259,10 @@ static const char *const queries[] =
 	"SELECT concat('publication ', quote_ident(pubname), ': ',"
 	" pnnspid::regnamespace) FROM pg_publication_namespace"
 	" JOIN pg_publication p ON p.oid = pnpubid",
+	"SELECT concat('subscription ', quote_ident(subname), ': ', subenabled, ' ',"
+	" subbinary, ' ', substream, ' ', subslotname, ' ', subsynccommit, ' ',"
+	" subpublications, " OWNER("subowner") ") FROM pg_subscription WHERE subdbid ="
+	" (SELECT oid FROM pg_database WHERE datname = current_database())",
 	"SELECT concat('foreign-data wrapper ', quote_ident(fdwname), ': ',"
 	" fdwhandler::regproc, ' ', fdwvalidator::regproc, ' ', " SORTED("fdwoptions")
 	", " OWNER("fdwowner") ", ' rights ', " RIGHTS("fdwacl", "'F'", "fdwowner")
@@ -330,35 +346,17 @@ add_lines(Lines *lines, int query)
 	SPI_freetuptable(table);
 }
 
-/*
- * Adds what all queries find.  Functions that write definitions look for what
- * is there by now, so one that somebody has dropped since the query began is
- * an internal error to them: 40001 is raised for it.
- */
+/* Adds what all queries find. */
 static void
-add_all_lines(Lines *lines)
+add_all_lines(void *arg)
 {
-	PG_TRY();
-	{
-		for (int i = 0; i < lengthof(queries); i++)
-			add_lines(lines, i);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	Lines	   *lines = arg;
 
-		MemoryContextSwitchTo(lines->context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("the catalog was changed while it was read"),
-				 errdetail_internal("%s", error->message),
-				 errhint("Try again.")));
-	}
-	PG_END_TRY();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	for (int i = 0; i < lengthof(queries); i++)
+		add_lines(lines, i);
+	SPI_finish();
 }
 
 /* qsort: by bytes. */
@@ -382,10 +380,7 @@ nbm_fingerprint(void)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	add_all_lines(&lines);
-	SPI_finish();
+	nbm_read_catalogs(add_all_lines, &lines);
 	AtEOXact_GUC(false, level);
 	qsort(lines.found.lines, lines.found.count, sizeof(char *), compare_lines);
 	return lines.found;

@@ -18,17 +18,16 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 
 #include "build.h"
 #include "compat.h"
 #include "schema_diff.h"
+#include "schema_diff_likely.h"
+#include "schema_diff_loss.h"
 #include "schema_diff_pair.h"
 #include "schema_diff_rename.h"
 #include "schema_diff_write.h"
@@ -143,122 +142,14 @@ drop_keys(Diff *diff, bool foreign)
 	}
 }
 
-/* A name as it stands in the key of a rename. */
-static const char *
-hint_name(const char *name)
-{
-	StringInfoData buf;
-
-	if (strpbrk(name, ".\"") == NULL)
-		return name;
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '"');
-	for (; *name != '\0'; name++)
-		appendStringInfo(&buf, *name == '"' ? "\"\"" : "%c", *name);
-	appendStringInfoChar(&buf, '"');
-	return buf.data;
-}
-
-/* Says of an operation that it may be one half of a rename. */
+/* Drops a column. */
 static void
-suggest(NbmOperation *operation, const char *to)
-{
-	StringInfoData hint;
-	const char *from = hint_name(operation->table);
-
-	if (operation->name != NULL)
-		from = psprintf("%s.%s", from, hint_name(operation->name));
-	initStringInfo(&hint);
-	appendStringInfoChar(&hint, '{');
-	escape_json(&hint, from);
-	appendStringInfoString(&hint, ": ");
-	escape_json(&hint, to);
-	appendStringInfoChar(&hint, '}');
-	operation->note = psprintf("looks like a rename to \"%s\": renames %s", to,
-							   hint.data);
-}
-
-/* Do two columns look alike, but for their names? */
-static bool
-is_alike(const NbmColumn *a, const NbmColumn *b)
-{
-	return strcmp(a->type, b->type) == 0 && a->nullable == b->nullable &&
-		a->is_generated == b->is_generated && a->numbering == b->numbering &&
-		nbm_same_string(a->expression, b->expression) &&
-		nbm_same_string(a->collation, b->collation);
-}
-
-/* Have two tables the same columns? */
-static bool
-has_same_columns(const NbmTable *a, const NbmTable *b)
-{
-	ListCell   *cell;
-
-	if (a->columns == NIL ||
-		list_length(a->columns) != list_length(b->columns))
-		return false;
-	foreach(cell, a->columns)
-	{
-		NbmColumn  *column = lfirst(cell);
-		NbmColumn  *other = nbm_find_column(b, column->name);
-
-		if (other == NULL || strcmp(column->type, other->type) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* The first new table, not yet suggested, that looks like one; or NULL. */
-static const char *
-likely_table(Diff *diff, const NbmTable *table, List **suggested)
-{
-	ListCell   *cell;
-
-	foreach(cell, diff->tables)
-	{
-		NbmTablePair *pair = lfirst(cell);
-
-		if (pair->old == NULL && has_same_columns(table, pair->new) &&
-			!list_member_ptr(*suggested, pair->new))
-		{
-			*suggested = lappend(*suggested, pair->new);
-			return pair->new->name;
-		}
-	}
-	return NULL;
-}
-
-/* The first new column, not yet suggested, that looks like one; or NULL. */
-static const char *
-likely_column(const NbmTablePair *table, const NbmColumn *column,
-			  List **suggested)
-{
-	ListCell   *cell;
-
-	foreach(cell, table->columns)
-	{
-		NbmColumnPair *pair = lfirst(cell);
-
-		if (pair->old == NULL && is_alike(column, pair->new) &&
-			!list_member_ptr(*suggested, pair->new))
-		{
-			*suggested = lappend(*suggested, pair->new);
-			return pair->new->name;
-		}
-	}
-	return NULL;
-}
-
-/* Drops a column; *suggested are the new ones that it may be. */
-static void
-drop_column(Diff *diff, const NbmTablePair *table, const NbmColumnPair *pair,
-			List **suggested)
+drop_column(Diff *diff, const NbmTablePair *table, const NbmColumnPair *pair)
 {
 	const char *name = table->old->name;
 	char	   *readd = nbm_add_column_sql(diff->schema, name, pair->old);
 	char	   *drop = nbm_drop_column_sql(diff->schema, name,
 										   pair->old->name);
-	const char *likely = NULL;
 	NbmOperation *operation;
 
 	if (pair->new != NULL && pair->change == NBM_FREED)
@@ -274,22 +165,18 @@ drop_column(Diff *diff, const NbmTablePair *table, const NbmColumnPair *pair,
 					   drop, readd);
 	operation->destructive = !pair->old->is_generated;
 	if (pair->new == NULL)
-		likely = likely_column(table, pair->old, suggested);
-	if (likely != NULL)
-		suggest(operation, likely);
+		operation->note = nbm_likely_column(table, pair->old);
 }
 
 /* Drops columns, those first that are generated of others; then tables. */
 static void
 drop_columns_and_tables(Diff *diff)
 {
-	List	   *suggested = NIL;
 	ListCell   *cell;
 
 	foreach(cell, diff->tables)
 	{
 		NbmTablePair *table = lfirst(cell);
-		List	   *columns = NIL;
 
 		for (int plain = 0; plain < 2 && table->old && table->new; plain++)
 		{
@@ -301,7 +188,7 @@ drop_columns_and_tables(Diff *diff)
 
 				if (pair->old != NULL && pair->old->is_generated == !plain &&
 					(pair->new == NULL || pair->change != NBM_ALTERED))
-					drop_column(diff, table, pair, &columns);
+					drop_column(diff, table, pair);
 			}
 		}
 	}
@@ -309,7 +196,6 @@ drop_columns_and_tables(Diff *diff)
 	{
 		NbmTablePair *table = lfirst(cell);
 		NbmOperation *operation;
-		const char *likely;
 
 		if (table->new != NULL)
 			continue;
@@ -318,9 +204,7 @@ drop_columns_and_tables(Diff *diff)
 								 nbm_table_in(diff->schema, table->old->name)),
 						nbm_create_table_sql(diff->schema, table->old));
 		operation->destructive = true;
-		likely = likely_table(diff, table->old, &suggested);
-		if (likely != NULL)
-			suggest(operation, likely);
+		operation->note = nbm_likely_table(diff->tables, table->old);
 	}
 }
 
@@ -528,65 +412,6 @@ create_tables(Diff *diff)
 	}
 }
 
-/* The digits before the point, and after it, that a numeric has room for. */
-static void
-numeric_room(int32 typmod, int *before, int *after)
-{
-	int			scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
-
-	*before = (((typmod - VARHDRSZ) >> 16) & 0xffff) - scale;
-	*after = scale;
-}
-
-/* May values of a type be too large for the same type with another limit? */
-static bool
-is_narrower(Oid type, int32 from, int32 to)
-{
-	int			before[2];
-	int			after[2];
-
-	if (to == from || to == -1)
-		return false;
-	if (from == -1 || (type != NUMERICOID && type != VARCHAROID &&
-					   type != BPCHAROID && type != VARBITOID &&
-					   type != TIMESTAMPOID && type != TIMESTAMPTZOID &&
-					   type != TIMEOID && type != TIMETZOID))
-		return true;
-	if (type != NUMERICOID)
-		return to < from;
-	numeric_room(from, &before[0], &after[0]);
-	numeric_room(to, &before[1], &after[1]);
-	return before[1] < before[0] || after[1] < after[0];
-}
-
-/*
- * Can a change of type lose something?  Not where the server would do it
- * unasked, but for floating point; nor to text.
- */
-static bool
-loses_values(const NbmColumn *from, const NbmColumn *to)
-{
-	Oid			a = from->type_oid;
-	Oid			b = to->type_oid;
-	Oid			function;
-
-	if (strcmp(from->type, to->type) == 0)
-		return false;
-	if (!OidIsValid(a) || !OidIsValid(b))
-		return true;
-	if (a == b)
-		return is_narrower(a, from->typmod, to->typmod);
-	if (to->typmod != -1)
-		return true;
-	if (b == TEXTOID || b == VARCHAROID)
-		return false;
-	if (b == FLOAT4OID || b == FLOAT8OID)
-		return a != INT2OID && (b != FLOAT8OID ||
-								(a != INT4OID && a != FLOAT4OID));
-	return find_coercion_pathway(b, a, COERCION_IMPLICIT,
-								 &function) == COERCION_PATH_NONE;
-}
-
 /* A column's default; what generates it is none. */
 static const char *
 default_of(const NbmColumn *column)
@@ -684,7 +509,7 @@ alter_column(Diff *diff, const char *table, const NbmColumnPair *pair)
 		add_on(diff, "alter_type", table, "column", pair->new->name,
 			   nbm_type_sql(diff->schema, table, pair->moved, pair->new),
 			   nbm_type_sql(diff->schema, table, pair->new, pair->moved))->destructive =
-			loses_values(pair->moved, pair->new);
+			nbm_loses_values(pair->moved, pair->new);
 	alter_default(diff, table, pair);
 	alter_nullable(diff, table, pair);
 	alter_numbering(diff, table, pair);

@@ -89,6 +89,7 @@ typedef struct NbmRename
 	char	   *column;			/* NULL: it is the table that is renamed */
 	char	   *to;
 	bool		is_done;		/* it has that name already */
+	NbmTable   *of;				/* the table of before, where it is not */
 } NbmRename;
 
 extern NbmDescription *nbm_read_schema(Jsonb *description,

@@ -22,6 +22,7 @@ typedef struct NbmColumnPair
 	NbmColumn  *moved;			/* the same under those after the renames */
 	NbmColumn  *new;
 	NbmColumnChange change;
+	bool		is_suggested;	/* as the new name of one that is dropped */
 } NbmColumnPair;
 
 typedef struct NbmKeyPair
@@ -39,6 +40,7 @@ typedef struct NbmTablePair
 	NbmTable   *new;
 	List	   *columns;		/* of NbmColumnPair, where it is in both */
 	List	   *keys;			/* of NbmKeyPair, where it is in both */
+	bool		is_suggested;	/* as the new name of one that is dropped */
 } NbmTablePair;
 
 extern List *nbm_pair_tables(const NbmDescription *before, const NbmDescription *moved,

@@ -9,18 +9,17 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 
 #include "compat.h"
 #include "jsonb_bytes.h"
 #include "paths.h"
 #include "problems.h"
+#include "schema_diff_names.h"
 #include "schema_diff_sql.h"
 
 /* An object of the document that is being read. */
@@ -30,15 +29,8 @@ typedef struct Place
 	const char *path;
 } Place;
 
-/* What is read of one document. */
-typedef struct Reader
-{
-	NbmDescription *schema;
-	HTAB	   *names;			/* of what has one in the schema */
-} Reader;
-
 /* Reads an element of an array into what the list is of. */
-typedef void *(*ReadElement) (Reader *reader, Place place);
+typedef void *(*ReadElement) (const NbmDescription *schema, Place place);
 
 /* Raises 22023: what is at a path is not what it must be. */
 void
@@ -251,7 +243,7 @@ object_at(const JsonbValue *value, const char *path)
 
 /* A member that is a list of objects, each read by a function. */
 static List *
-get_list(Reader *reader, Place place, const char *member, ReadElement read)
+get_list(const NbmDescription *schema, Place place, const char *member, ReadElement read)
 {
 	JsonbContainer *array = get_array(place, member);
 	List	   *list = NIL;
@@ -264,7 +256,7 @@ get_list(Reader *reader, Place place, const char *member, ReadElement read)
 		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
 		path = psprintf("%s[%d]", member_path(place, member), i);
-		list = lappend(list, read(reader, object_at(&value, path)));
+		list = lappend(list, read(schema, object_at(&value, path)));
 	}
 	return list;
 }
@@ -310,7 +302,7 @@ get_numbering(Place place)
 
 /* Reads a column. */
 static void *
-read_column(Reader *reader, Place place)
+read_column(const NbmDescription *schema, Place place)
 {
 	NbmColumn  *column = palloc0_object(NbmColumn);
 	const char *type = get_string(place, "type");
@@ -322,7 +314,7 @@ read_column(Reader *reader, Place place)
 	if (type == NULL)
 		nbm_malformed(place.path, "\"type\" is missing");
 	column->numbering = get_numbering(place);
-	nbm_sql_type(column, type, reader->schema->name,
+	nbm_sql_type(column, type, schema->name,
 				 member_path(place, "type"));
 	column->collation = get_collation(place);
 	column->expression = get_string(place, "generated");
@@ -375,7 +367,7 @@ new_key(NbmKeyKind kind, Place place)
 
 /* Reads a unique constraint. */
 static void *
-read_unique(Reader *reader, Place place)
+read_unique(const NbmDescription *schema, Place place)
 {
 	NbmKey	   *key = new_key(NBM_KEY_UNIQUE, place);
 
@@ -390,9 +382,9 @@ read_unique(Reader *reader, Place place)
 
 /* Reads a primary key, which is like one. */
 static NbmKey *
-read_primary(Reader *reader, Place place)
+read_primary(const NbmDescription *schema, Place place)
 {
-	NbmKey	   *key = read_unique(reader, place);
+	NbmKey	   *key = read_unique(schema, place);
 
 	if (key->nulls_not_distinct)
 		nbm_malformed(member_path(place, "nulls_not_distinct"),
@@ -403,7 +395,7 @@ read_primary(Reader *reader, Place place)
 
 /* Reads a check. */
 static void *
-read_check(Reader *reader, Place place)
+read_check(const NbmDescription *schema, Place place)
 {
 	NbmKey	   *key = new_key(NBM_KEY_CHECK, place);
 
@@ -420,7 +412,7 @@ read_check(Reader *reader, Place place)
 
 /* Reads an index.  A definition may begin with its list of columns. */
 static void *
-read_index(Reader *reader, Place place)
+read_index(const NbmDescription *schema, Place place)
 {
 	NbmKey	   *key = new_key(NBM_KEY_INDEX, place);
 
@@ -439,7 +431,7 @@ read_index(Reader *reader, Place place)
 
 /* Reads a foreign key. */
 static void *
-read_foreign(Reader *reader, Place place)
+read_foreign(const NbmDescription *schema, Place place)
 {
 	static const char *const actions[] = {
 		"no action", "restrict", "cascade", "set null", "set default"
@@ -459,7 +451,7 @@ read_foreign(Reader *reader, Place place)
 	other = object_at(&references, member_path(place, "references"));
 	CHECK_MEMBERS(other, "schema", "table", "columns");
 	key->ref_schema = get_name(other, "schema", false);
-	if (key->ref_schema && strcmp(key->ref_schema, reader->schema->name) == 0)
+	if (key->ref_schema && strcmp(key->ref_schema, schema->name) == 0)
 		key->ref_schema = NULL;
 	key->ref_table = get_name(other, "table", true);
 	key->ref_columns = get_names(other, "columns", false);
@@ -502,6 +494,19 @@ by_text(const ListCell *a, const ListCell *b)
 	return strcmp(lfirst(a), lfirst(b));
 }
 
+/* Raises 54011 where there are more columns than a table can have. */
+static void
+check_count(const NbmTable *table, const char *path)
+{
+	if (list_length(table->columns) > MaxHeapAttributeNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("tables can have at most %d columns",
+						MaxHeapAttributeNumber),
+				 errdetail("There are %d at path %s.",
+						   list_length(table->columns), path)));
+}
+
 /* Raises where two columns have one name. */
 static void
 check_distinct(const NbmTable *table, const char *path)
@@ -520,7 +525,7 @@ check_distinct(const NbmTable *table, const char *path)
 
 /* Reads a table. */
 static void *
-read_table(Reader *reader, Place place)
+read_table(const NbmDescription *schema, Place place)
 {
 	NbmTable   *table = palloc0_object(NbmTable);
 	JsonbValue	primary;
@@ -531,10 +536,11 @@ read_table(Reader *reader, Place place)
 	table->path = place.path;
 	table->name = get_name(place, "name", true);
 	table->comment = get_comment(place);
-	table->columns = get_list(reader, place, "columns", read_column);
+	table->columns = get_list(schema, place, "columns", read_column);
+	check_count(table, place.path);
 	check_distinct(table, place.path);
 	if (get(place, "primary_key", &primary))
-		table->keys = list_make1(read_primary(reader,
+		table->keys = list_make1(read_primary(schema,
 											  object_at(&primary,
 														member_path(place, "primary_key"))));
 	foreach(cell, table->keys ? ((NbmKey *) linitial(table->keys))->columns : NIL)
@@ -545,13 +551,13 @@ read_table(Reader *reader, Place place)
 			column->nullable = false;
 	}
 	table->keys = list_concat(table->keys,
-							  get_list(reader, place, "unique", read_unique));
+							  get_list(schema, place, "unique", read_unique));
 	table->keys = list_concat(table->keys,
-							  get_list(reader, place, "checks", read_check));
+							  get_list(schema, place, "checks", read_check));
 	table->keys = list_concat(table->keys,
-							  get_list(reader, place, "indexes", read_index));
+							  get_list(schema, place, "indexes", read_index));
 	table->keys = list_concat(table->keys,
-							  get_list(reader, place, "foreign_keys",
+							  get_list(schema, place, "foreign_keys",
 									   read_foreign));
 	foreach(cell, table->keys)
 	{
@@ -586,123 +592,6 @@ resolve_references(const NbmDescription *schema, const NbmTable *table)
 						  "a foreign key leads to as many columns as it has");
 		if (other != NULL)
 			check_columns(other, key->ref_columns, table->path);
-	}
-}
-
-/* Notes that a name is used; false where it was already. */
-static bool
-use_name(Reader *reader, const char *name)
-{
-	bool		was_used;
-
-	hash_search(reader->names, name, HASH_ENTER, &was_used);
-	return !was_used;
-}
-
-/* Puts some names together as the server does it. */
-static char *
-joined(const List *names)
-{
-	StringInfoData buf;
-	ListCell   *cell;
-
-	initStringInfo(&buf);
-	foreach(cell, names)
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? "_" : "",
-						 (char *) lfirst(cell));
-	buf.data[pg_mbcliplen(buf.data, buf.len, NAMEDATALEN - 1)] = '\0';
-	return buf.data;
-}
-
-/* Gives a key that was left without a name the one that the server would. */
-static void
-name_key(Reader *reader, const NbmTable *table, NbmKey *key)
-{
-	static const char *const labels[] = {"pkey", "key", "check", "idx", "fkey"};
-	List	   *columns = key->columns;
-	const char *label = labels[key->kind];
-
-	if (key->kind == NBM_KEY_PRIMARY)
-		columns = NIL;
-	else if (key->kind == NBM_KEY_UNIQUE)
-		columns = list_concat_copy(columns, key->include);
-	else if (key->kind == NBM_KEY_CHECK)
-	{
-		columns = nbm_sql_columns(NBM_EXPRESSION, key->sql);
-		if (list_length(columns) != 1)
-			columns = NIL;
-	}
-	else if (key->kind == NBM_KEY_INDEX)
-		columns = nbm_sql_index_names(key->sql);
-	for (int i = 0; key->name == NULL; i++)
-	{
-		char	   *name = makeObjectName(table->name,
-										  columns ? joined(columns) : NULL,
-										  i == 0 ? label :
-										  psprintf("%s%d", label, i));
-
-		if (use_name(reader, name))
-			key->name = name;
-	}
-}
-
-/* Orders keys by kind, and then by name. */
-static int
-by_kind_and_name(const ListCell *a, const ListCell *b)
-{
-	const NbmKey *x = lfirst(a);
-	const NbmKey *y = lfirst(b);
-
-	return x->kind != y->kind ? (int) x->kind - (int) y->kind :
-		strcmp(x->name, y->name);
-}
-
-/* Do two keys of a table get into each other's way? */
-static bool
-is_same_name(const NbmKey *a, const NbmKey *b)
-{
-	return (a->kind == NBM_KEY_INDEX) == (b->kind == NBM_KEY_INDEX) &&
-		strcmp(a->name, b->name) == 0;
-}
-
-/* Names what has no name, where all that has one is known. */
-static void
-name_keys(Reader *reader)
-{
-	NbmDescription *schema = reader->schema;
-
-	for (int i = 0; i < schema->count; i++)
-	{
-		List	   *keys = schema->tables[i]->keys;
-		ListCell   *cell;
-
-		use_name(reader, schema->tables[i]->name);
-		foreach(cell, keys)
-		{
-			NbmKey	   *key = lfirst(cell);
-
-			CHECK_FOR_INTERRUPTS();
-			if (key->name == NULL)
-				continue;
-			use_name(reader, key->name);
-			for (int j = 0; j < foreach_current_index(cell); j++)
-			{
-				NbmKey	   *other = list_nth(keys, j);
-
-				if (other->name != NULL && is_same_name(key, other))
-					nbm_malformed(schema->tables[i]->path,
-								  "table \"%s\" has two constraints or indexes \"%s\"",
-								  schema->tables[i]->name, key->name);
-			}
-		}
-	}
-	for (int i = 0; i < schema->count; i++)
-	{
-		ListCell   *cell;
-
-		foreach(cell, schema->tables[i]->keys)
-			name_key(reader, schema->tables[i], lfirst(cell));
-		list_sort(schema->tables[i]->keys, by_kind_and_name);
 	}
 }
 
@@ -767,26 +656,19 @@ set_tables(NbmDescription *schema, const List *tables)
 NbmDescription *
 nbm_read_schema(Jsonb *description, const char *argument)
 {
-	HASHCTL		control = {.keysize = NAMEDATALEN};
 	Place		place = {&description->root, argument};
-	Reader		reader;
+	NbmDescription *schema;
 
 	if (!JB_ROOT_IS_OBJECT(description))
 		nbm_malformed(argument, "must be an object");
 	CHECK_MEMBERS(place, "schema", "tables");
-	reader.schema = palloc0_object(NbmDescription);
-	control.entrysize = NAMEDATALEN;
-	control.hcxt = CurrentMemoryContext;
-	reader.names = hash_create("notebook_migrate names of a schema", 128,
-							   &control, HASH_ELEM | HASH_STRINGS |
-							   HASH_CONTEXT);
-	reader.schema->name = get_name(place, "schema", true);
-	set_tables(reader.schema, get_list(&reader, place, "tables", read_table));
-	name_keys(&reader);
-	for (int i = 0; i < reader.schema->count; i++)
-		resolve_references(reader.schema, reader.schema->tables[i]);
-	hash_destroy(reader.names);
-	return reader.schema;
+	schema = palloc0_object(NbmDescription);
+	schema->name = get_name(place, "schema", true);
+	set_tables(schema, get_list(schema, place, "tables", read_table));
+	nbm_name_keys(schema);
+	for (int i = 0; i < schema->count; i++)
+		resolve_references(schema, schema->tables[i]);
+	return schema;
 }
 
 /*

@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "compat.h"
 #include "schema_diff_rename.h"
 #include "schema_diff_sql.h"
@@ -87,10 +89,13 @@ check_alone(const List *renames, const NbmRename *rename)
 	}
 }
 
-/* Raises unless a rename leads from what there is to what is wanted. */
+/*
+ * Finds the table that a rename is of.  Raises unless it leads from what there
+ * is to what is wanted.
+ */
 static void
 check_rename(const NbmDescription *before, const NbmDescription *after,
-			 const List *renames, const NbmRename *rename)
+			 const List *renames, NbmRename *rename)
 {
 	NbmTable   *from = renamed_table(before, renames, rename);
 	NbmRename  *of_table = find_rename(renames, rename->table, NULL);
@@ -99,6 +104,7 @@ check_rename(const NbmDescription *before, const NbmDescription *after,
 	check_alone(renames, rename);
 	if (from == NULL)
 		nbm_malformed("renames", "there is no table \"%s\"", rename->table);
+	rename->of = from;
 	to = nbm_find_table(after, of_table ? of_table->to : from->name);
 	if (to == NULL)
 		nbm_malformed("renames", "no table \"%s\" is wanted",
@@ -127,6 +133,7 @@ settle(const NbmDescription *before, const NbmDescription *after, const List *re
 		{
 			NbmRename  *rename = lfirst(cell);
 
+			CHECK_FOR_INTERRUPTS();
 			if (rename->is_done || !is_done(before, renames, rename))
 				continue;
 			rename->is_done = true;
@@ -135,6 +142,7 @@ settle(const NbmDescription *before, const NbmDescription *after, const List *re
 	}
 	foreach(cell, renames)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!((NbmRename *) lfirst(cell))->is_done)
 			check_rename(before, after, renames, lfirst(cell));
 	}
@@ -142,7 +150,7 @@ settle(const NbmDescription *before, const NbmDescription *after, const List *re
 
 /* The moves of a table's columns, by the name that it has before. */
 static List *
-moves_of(const NbmDescription *before, const List *renames, const char *table)
+moves_of(const List *renames, const char *table)
 {
 	List	   *moves = NIL;
 	ListCell   *cell;
@@ -151,11 +159,9 @@ moves_of(const NbmDescription *before, const List *renames, const char *table)
 	{
 		NbmRename  *rename = lfirst(cell);
 		NbmMove    *move;
-		NbmTable   *of = NULL;
 
-		if (rename->column != NULL && !rename->is_done)
-			of = renamed_table(before, renames, rename);
-		if (of == NULL || strcmp(of->name, table) != 0)
+		if (rename->column == NULL || rename->is_done ||
+			strcmp(rename->of->name, table) != 0)
 			continue;
 		move = palloc_object(NbmMove);
 		move->from = rename->column;
@@ -195,8 +201,7 @@ moved_names(const List *moves, const List *names)
 
 /* A key after the renames. */
 static NbmKey *
-moved_key(const NbmDescription *before, const List *renames, const List *moves,
-		  const NbmKey *key)
+moved_key(const List *renames, const List *moves, const NbmKey *key)
 {
 	NbmKey	   *copy = palloc_object(NbmKey);
 	NbmRename  *of_table;
@@ -211,7 +216,7 @@ moved_key(const NbmDescription *before, const List *renames, const List *moves,
 								   key->sql, moves);
 	if (key->kind != NBM_KEY_FOREIGN || key->ref_schema != NULL)
 		return copy;
-	copy->ref_columns = moved_names(moves_of(before, renames, key->ref_table),
+	copy->ref_columns = moved_names(moves_of(renames, key->ref_table),
 									key->ref_columns);
 	of_table = find_rename(renames, key->ref_table, NULL);
 	if (of_table != NULL)
@@ -251,10 +256,11 @@ nbm_renamed(const NbmDescription *before, const NbmDescription *after,
 	{
 		NbmTable   *old = before->tables[i];
 		NbmTable   *table = palloc_object(NbmTable);
-		List	   *moves = moves_of(before, renames, old->name);
+		List	   *moves = moves_of(renames, old->name);
 		NbmRename  *of_table = find_rename(renames, old->name, NULL);
 		ListCell   *cell;
 
+		CHECK_FOR_INTERRUPTS();
 		*table = *old;
 		if (of_table != NULL)
 			table->name = of_table->to;
@@ -265,8 +271,7 @@ nbm_renamed(const NbmDescription *before, const NbmDescription *after,
 									 moved_column(moves, lfirst(cell)));
 		foreach(cell, old->keys)
 			table->keys = lappend(table->keys,
-								  moved_key(before, renames, moves,
-											lfirst(cell)));
+								  moved_key(renames, moves, lfirst(cell)));
 		schema->tables[i] = table;
 	}
 	return schema;

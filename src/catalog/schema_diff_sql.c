@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parse_target.h"
 #include "parser/parse_type.h"
@@ -403,7 +404,27 @@ nbm_sql_columns(NbmPiece piece, const char *sql)
 	return names;
 }
 
-/* What the server calls an index's columns when it makes a name for it. */
+/* A name that a list does not have: with a number at its end where it does. */
+static char *
+distinct_name(const List *names, const char *name)
+{
+	char	   *distinct = pstrdup(name);
+
+	for (int i = 1; nbm_has_string(names, distinct); i++)
+	{
+		char		number[12];
+		int			room = NAMEDATALEN - 1 - pg_snprintf(number, sizeof(number), "%d", i);
+
+		distinct = psprintf("%.*s%s", pg_mbcliplen(name, strlen(name), room),
+							name, number);
+	}
+	return distinct;
+}
+
+/*
+ * What the server calls an index's columns when it makes a name for it: none
+ * of two alike, as ChooseIndexColumnNames() does it.
+ */
 List *
 nbm_sql_index_names(const char *definition)
 {
@@ -420,7 +441,7 @@ nbm_sql_index_names(const char *definition)
 
 		if (name == NULL)
 			name = FigureIndexColname(element->expr);
-		names = lappend(names, pstrdup(name ? name : "expr"));
+		names = lappend(names, distinct_name(names, name ? name : "expr"));
 	}
 	return names;
 }

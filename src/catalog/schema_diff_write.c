@@ -63,8 +63,8 @@ serial_name(Oid type)
 }
 
 /* A column as CREATE TABLE has it. */
-char *
-nbm_column_sql(const NbmColumn *column)
+static char *
+column_sql(const NbmColumn *column)
 {
 	StringInfoData buf;
 
@@ -116,8 +116,8 @@ append_references(StringInfo buf, const char *schema, const NbmKey *key)
  * A constraint as it stands behind its name, or an index behind its table:
  * equal for equal ones.
  */
-char *
-nbm_key_sql(const char *schema, const NbmKey *key)
+static char *
+key_sql(const char *schema, const NbmKey *key)
 {
 	static const char *const words[] = {"PRIMARY KEY ", "UNIQUE ", NULL, NULL,
 	"FOREIGN KEY "};
@@ -156,7 +156,7 @@ nbm_key_equal(const char *schema, const NbmKey *a, const NbmKey *b)
 {
 	return a->kind == b->kind && a->is_unique == b->is_unique &&
 		a->is_invalid == b->is_invalid &&
-		strcmp(nbm_key_sql(schema, a), nbm_key_sql(schema, b)) == 0;
+		strcmp(key_sql(schema, a), key_sql(schema, b)) == 0;
 }
 
 /* A comment on something, or what takes it off. */
@@ -220,7 +220,7 @@ nbm_add_key_sql(const char *schema, const char *table, const NbmKey *key)
 	else
 		add = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s;",
 					   nbm_table_in(schema, table),
-					   quote_identifier(key->name), nbm_key_sql(schema, key));
+					   quote_identifier(key->name), key_sql(schema, key));
 	return with_comment(add, key->comment,
 						nbm_key_comment_sql(schema, table, key, key->comment));
 }
@@ -255,7 +255,7 @@ nbm_add_column_sql(const char *schema, const char *table,
 {
 	return with_comment(psprintf("ALTER TABLE %s ADD COLUMN %s;",
 								 nbm_table_in(schema, table),
-								 nbm_column_sql(column)),
+								 column_sql(column)),
 						column->comment,
 						nbm_column_comment_sql(schema, table, column->name,
 											   column->comment));
@@ -323,7 +323,7 @@ nbm_create_table_sql(const char *schema, const NbmTable *table)
 					 nbm_table_in(schema, table->name));
 	foreach(cell, table->columns)
 	{
-		appendStringInfo(&buf, "%s%s", separator, nbm_column_sql(lfirst(cell)));
+		appendStringInfo(&buf, "%s%s", separator, column_sql(lfirst(cell)));
 		separator = ",\n    ";
 	}
 	foreach(cell, table->keys)
@@ -334,7 +334,7 @@ nbm_create_table_sql(const char *schema, const NbmTable *table)
 			continue;
 		appendStringInfo(&buf, "%sCONSTRAINT %s %s", separator,
 						 quote_identifier(key->name),
-						 nbm_key_sql(schema, key));
+						 key_sql(schema, key));
 		separator = ",\n    ";
 	}
 	appendStringInfoString(&buf, *separator == ',' ? "\n);" : ");");

@@ -8,8 +8,6 @@
 #include "schema_diff_model.h"
 
 extern const char *nbm_table_in(const char *schema, const char *table);
-extern char *nbm_column_sql(const NbmColumn *column);
-extern char *nbm_key_sql(const char *schema, const NbmKey *key);
 extern bool nbm_key_equal(const char *schema, const NbmKey *a,
 						  const NbmKey *b);
 extern char *nbm_add_key_sql(const char *schema, const char *table,

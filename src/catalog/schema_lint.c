@@ -326,7 +326,7 @@ change_partition(Lint *lint, const Altered *altered,
 		outside_transactions(lint, "DETACH PARTITION CONCURRENTLY");
 	else
 		found(lint, "missing-concurrently",
-			  "detaches a partition of %s under its lock; DETACH PARTITION â105¦ CONCURRENTLY lets others go on",
+			  "detaches a partition of %s under its lock; DETACH PARTITION ... CONCURRENTLY lets others go on",
 			  altered->table.shown);
 }
 
@@ -506,13 +506,13 @@ drop_cascading(Lint *lint, const DropStmt *statement)
 		return;
 	if (statement->removeType == OBJECT_SCHEMA)
 		found(lint, "drop-table",
-			  "DROP SCHEMA â105¦ CASCADE drops all tables of the schema and all that is in them");
+			  "DROP SCHEMA ... CASCADE drops all tables of the schema and all that is in them");
 	else if (statement->removeType == OBJECT_EXTENSION)
 		found(lint, "drop-column",
-			  "DROP EXTENSION â105¦ CASCADE drops the columns of its types and all that is in them");
+			  "DROP EXTENSION ... CASCADE drops the columns of its types and all that is in them");
 	else
 		found(lint, "drop-column",
-			  "DROP â105¦ CASCADE of a type drops the columns that have it and all that is in them");
+			  "DROP ... CASCADE of a type drops the columns that have it and all that is in them");
 }
 
 /* DROP of anything. */
@@ -969,6 +969,10 @@ nbm_schema_lint(const char *script)
 	List	   *statements;
 	ListCell   *cell;
 
+	/* strings mean what they will mean when the script runs */
+	(void) set_config_option("standard_conforming_strings", "on",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 	error_context_stack = &context;
 	statements = raw_parser(script, RAW_PARSE_DEFAULT);
 	lint.statements = list_length(statements);

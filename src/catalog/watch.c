@@ -27,34 +27,22 @@
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
-#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
-#include "catalog/pg_amop.h"
-#include "catalog/pg_amproc.h"
-#include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_description.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_publication.h"
-#include "catalog/pg_publication_namespace.h"
-#include "catalog/pg_publication_rel.h"
-#include "catalog/pg_rewrite.h"
 #include "catalog/pg_seclabel.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteSupport.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -68,6 +56,7 @@
 
 #include "build.h"
 #include "compat.h"
+#include "object_whole.h"
 #include "watch.h"
 
 /* What became of an object. */
@@ -117,28 +106,6 @@ typedef struct Watch
 	HTAB	   *locks;			/* of Locked */
 } Watch;
 
-/* Where a part names its whole. */
-static const struct
-{
-	Oid			part;
-	AttrNumber	column;
-	Oid			whole;
-}			owners[] =
-
-{
-	{AttrDefaultRelationId, Anum_pg_attrdef_adrelid, RelationRelationId},
-	{ConstraintRelationId, Anum_pg_constraint_conrelid, RelationRelationId},
-	{ConstraintRelationId, Anum_pg_constraint_contypid, TypeRelationId},
-	{AccessMethodOperatorRelationId, Anum_pg_amop_amopfamily,
-	OperatorFamilyRelationId},
-	{AccessMethodProcedureRelationId, Anum_pg_amproc_amprocfamily,
-	OperatorFamilyRelationId},
-	{PublicationRelRelationId, Anum_pg_publication_rel_prpubid,
-	PublicationRelationId},
-	{PublicationNamespaceRelationId, Anum_pg_publication_namespace_pnpubid,
-	PublicationRelationId},
-};
-
 /* Catalogs whose rows are looked at for what is no event. */
 static const struct
 {
@@ -168,165 +135,6 @@ static const struct
 static Watch *watch = NULL;		/* the innermost one at work */
 static object_access_hook_type hook_before = NULL;
 static bool is_hooked = false;
-
-/*
- * A copy of an object's row in the current context, or NULL; as a snapshot
- * sees it, or as it is now.
- */
-static HeapTuple
-find_row(const ObjectAddress *object, Snapshot snapshot)
-{
-	Relation	catalog = table_open(object->classId, AccessShareLock);
-	Oid			index = get_object_oid_index(object->classId);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	row;
-
-	ScanKeyInit(&key, get_object_attnum_oid(object->classId),
-				BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(object->objectId));
-	scan = systable_beginscan(catalog, index, true, snapshot, 1, &key);
-	row = systable_getnext(scan);
-	if (HeapTupleIsValid(row))
-		row = heap_copytuple(row);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return row;
-}
-
-/* A column of an object's row, which must be an OID; 0: there is none. */
-static Oid
-read_oid(const ObjectAddress *object, AttrNumber column)
-{
-	HeapTuple	row = find_row(object, NULL);
-	Relation	catalog = table_open(object->classId, AccessShareLock);
-	Datum		value = (Datum) 0;
-	bool		is_null;
-
-	if (HeapTupleIsValid(row))
-		value = heap_getattr(row, column, RelationGetDescr(catalog), &is_null);
-	table_close(catalog, AccessShareLock);
-	return DatumGetObjectId(value);
-}
-
-/* What is told where something happens to a relation. */
-static ObjectAddress
-whole_of_relation(Oid relation)
-{
-	ObjectAddress whole = {RelationRelationId, relation, 0};
-	char		relkind = get_rel_relkind(relation);
-	Oid			table;
-	int32		column;
-
-	if (relkind == RELKIND_TOASTVALUE ||
-		(relkind == RELKIND_INDEX &&
-		 IsToastNamespace(get_rel_namespace(relation))))
-		whole.classId = InvalidOid;
-	else if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
-	{
-		if (OidIsValid(get_index_constraint(relation)))
-			whole.objectId = IndexGetRelation(relation, true);
-	}
-	else if (relkind == RELKIND_SEQUENCE &&
-			 sequenceIsOwned(relation, DEPENDENCY_INTERNAL, &table, &column))
-		whole.objectId = table;
-	return whole;
-}
-
-/* What is told where something happens to a type. */
-static ObjectAddress
-whole_of_type(Oid type)
-{
-	ObjectAddress whole = {TypeRelationId, type, 0};
-	HeapTuple	row = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	Form_pg_type form;
-
-	if (!HeapTupleIsValid(row))
-		return whole;
-	form = (Form_pg_type) GETSTRUCT(row);
-	if (OidIsValid(form->typrelid))
-	{
-		whole.classId = RelationRelationId;
-		whole.objectId = form->typrelid;
-	}
-	else if (IsTrueArrayType(form) || form->typtype == TYPTYPE_MULTIRANGE)
-		whole.classId = InvalidOid;
-	ReleaseSysCache(row);
-	return whole;
-}
-
-/* What is told where something happens to a rule: a view's own is the view. */
-static ObjectAddress
-whole_of_rule(const ObjectAddress *rule)
-{
-	ObjectAddress whole = *rule;
-	HeapTuple	row = find_row(rule, NULL);
-	Form_pg_rewrite form;
-
-	if (!HeapTupleIsValid(row))
-		return whole;
-	form = (Form_pg_rewrite) GETSTRUCT(row);
-	if (strcmp(NameStr(form->rulename), ViewSelectRuleName) == 0)
-	{
-		whole.classId = RelationRelationId;
-		whole.objectId = form->ev_class;
-	}
-	return whole;
-}
-
-/* The same for a trigger: those of foreign keys and partitions are no news. */
-static ObjectAddress
-whole_of_trigger(const ObjectAddress *trigger)
-{
-	ObjectAddress whole = *trigger;
-	HeapTuple	row = find_row(trigger, NULL);
-	Form_pg_trigger form;
-
-	if (!HeapTupleIsValid(row))
-		return whole;
-	form = (Form_pg_trigger) GETSTRUCT(row);
-	if (form->tgisinternal || OidIsValid(form->tgparentid))
-		whole.classId = InvalidOid;
-	return whole;
-}
-
-/*
- * What an object is told as: itself, what it is a part of, or nothing, which
- * is class 0.  It must be there.
- */
-static ObjectAddress
-whole_of(const ObjectAddress *object)
-{
-	ObjectAddress whole = *object;
-
-	switch (object->classId)
-	{
-		case NamespaceRelationId:
-			if (isAnyTempNamespace(object->objectId))
-				whole.classId = InvalidOid;
-			return whole;
-		case RelationRelationId:
-			return whole_of_relation(object->objectId);
-		case TypeRelationId:
-			return whole_of_type(object->objectId);
-		case RewriteRelationId:
-			return whole_of_rule(object);
-		case TriggerRelationId:
-			return whole_of_trigger(object);
-	}
-	for (int i = 0; i < lengthof(owners); i++)
-	{
-		if (owners[i].part != object->classId)
-			continue;
-		whole.classId = owners[i].whole;
-		whole.objectId = read_oid(object, owners[i].column);
-		if (OidIsValid(whole.objectId))
-			return whole.classId == TypeRelationId ?
-				whole_of_type(whole.objectId) :
-				whole_of_relation(whole.objectId);
-	}
-	return whole;
-}
 
 /*
  * Reads of the dependencies of an object what it comes and goes with.  Of what
@@ -374,40 +182,21 @@ read_leaders(Touched *touched, bool is_dropped)
 }
 
 /*
- * The name of an object without the types that tell it from others: those may
- * be gone, as a base type is before the functions that made it one.
+ * Names an object, while it is there.  The name is NULL where others have
+ * dropped it at this moment.
  */
-static char *
-short_name(const ObjectAddress *object)
-{
-	HeapTuple	row = find_row(object, NULL);
-	Relation	catalog = table_open(object->classId, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(catalog);
-	AttrNumber	name = get_object_attnum_name(object->classId);
-	AttrNumber	schema = get_object_attnum_namespace(object->classId);
-	char	   *result = "";
-	bool		is_null;
-
-	if (name != InvalidAttrNumber && schema != InvalidAttrNumber)
-		result = quote_qualified_identifier(get_namespace_name(DatumGetObjectId(heap_getattr(row, schema, desc, &is_null))),
-											NameStr(*DatumGetName(heap_getattr(row, name, desc, &is_null))));
-	table_close(catalog, AccessShareLock);
-	return result;
-}
-
-/* Names an object, while it is there. */
 static void
 name_object(Touched *touched, bool is_dropped)
 {
 	bool		is_torn;
 
-	touched->whole = whole_of(&touched->object);
+	touched->whole = nbm_object_whole(&touched->object);
 	if (touched->object.classId == RelationRelationId)
 		touched->relkind = get_rel_relkind(touched->object.objectId);
 	touched->leaders = NIL;
 	is_torn = read_leaders(touched, is_dropped);
 	touched->kind = getObjectTypeDescription(&touched->object, true);
-	touched->name = is_torn ? short_name(&touched->object) :
+	touched->name = is_torn ? nbm_object_short_name(&touched->object) :
 		getObjectIdentity(&touched->object, true);
 }
 
@@ -563,7 +352,7 @@ static bool
 differs_from_before(const ObjectAddress *object, HeapTuple row,
 					AttrNumber column, TupleDesc desc)
 {
-	HeapTuple	old = find_row(object, watch->before);
+	HeapTuple	old = nbm_object_row(object, watch->before);
 	Datum		values[2];
 	bool		nulls[2];
 
@@ -617,11 +406,11 @@ find_wholes(void)
 	for (int i = 0; i < list_length(watch->touched); i++)
 	{
 		Touched    *touched = list_nth(watch->touched, i);
-		bool		is_there = HeapTupleIsValid(find_row(&touched->object, NULL));
+		bool		is_there = HeapTupleIsValid(nbm_object_row(&touched->object, NULL));
 
 		CHECK_FOR_INTERRUPTS();
-		touched->was_there = HeapTupleIsValid(find_row(&touched->object,
-													   watch->before));
+		touched->was_there = HeapTupleIsValid(nbm_object_row(&touched->object,
+															 watch->before));
 		if (is_there)
 		{
 			touched->is_dropped = false;
@@ -683,9 +472,10 @@ is_rewritten(const Touched *touched)
 		(touched->relkind != RELKIND_RELATION &&
 		 touched->relkind != RELKIND_MATVIEW))
 		return false;
-	old = find_row(&touched->object, watch->before);
-	new = find_row(&touched->object, NULL);
-	return ((Form_pg_class) GETSTRUCT(old))->relfilenode !=
+	old = nbm_object_row(&touched->object, watch->before);
+	new = nbm_object_row(&touched->object, NULL);
+	return HeapTupleIsValid(old) && HeapTupleIsValid(new) &&
+		((Form_pg_class) GETSTRUCT(old))->relfilenode !=
 		((Form_pg_class) GETSTRUCT(new))->relfilenode;
 }
 
@@ -755,6 +545,8 @@ tell_objects(void)
 		const Touched *touched = lfirst(cell);
 		Told		one = {touched->kind, touched->name, touched->action};
 
+		if (touched->kind == NULL || touched->name == NULL)
+			continue;
 		if (one.action != ACTION_NONE && !follows_another(touched))
 			told[count++] = one;
 		one.action = ACTION_REWRITTEN;
@@ -783,7 +575,7 @@ static HeapTuple
 row_of_lockable(Oid relation)
 {
 	ObjectAddress object = {RelationRelationId, relation, 0};
-	HeapTuple	row = find_row(&object, watch->before);
+	HeapTuple	row = nbm_object_row(&object, watch->before);
 	Form_pg_class form;
 	char	   *schema;
 
