@@ -27,6 +27,7 @@
 #include "describe_wanted.h"
 #include "guard.h"
 #include "schema_diff.h"
+#include "settings.h"
 
 /* How often a table is made. */
 #define ROUNDS 2
@@ -53,14 +54,6 @@ run(const char *statements)
 			 SPI_result_code_string(result));
 }
 
-/* Sets the search path, until the subtransaction ends. */
-static void
-set_path(const char *path)
-{
-	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
  * Makes tables in a new schema and describes it.  Names that they mention are
  * looked up in the schema that they are wanted in.
@@ -76,12 +69,12 @@ make_and_describe(NbmDescription *tables, const char *real_schema)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	run(psprintf("CREATE SCHEMA %s", quote_identifier(tables->name)));
-	set_path(psprintf("pg_catalog, %s, pg_temp",
-					  quote_identifier(real_schema)));
+	nbm_setting_put("search_path", psprintf("pg_catalog, %s, pg_temp",
+											quote_identifier(real_schema)));
 	foreach(cell, operations)
 		run(((NbmOperation *) lfirst(cell))->up);
 	SPI_finish();
-	set_path("pg_catalog, pg_temp");
+	nbm_setting_pin_path();
 	return nbm_describe_schema(get_namespace_oid(tables->name, false));
 }
 

@@ -24,6 +24,7 @@
 
 #include "catalog_read.h"
 #include "fingerprint.h"
+#include "settings.h"
 
 /* Lines of a difference that are told, and bytes of each. */
 #define MAX_DIFF_LINES 40
@@ -377,9 +378,7 @@ nbm_fingerprint(void)
 	int			level = NewGUCNestLevel();
 
 	lines.found.lines = palloc_array(char *, lines.room);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_pin_path();
 	nbm_read_catalogs(add_all_lines, &lines);
 	AtEOXact_GUC(false, level);
 	qsort(lines.found.lines, lines.found.count, sizeof(char *), compare_lines);

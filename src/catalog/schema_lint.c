@@ -30,6 +30,7 @@
 #include "rewrites.h"
 #include "schema_lint.h"
 #include "script_names.h"
+#include "settings.h"
 
 int			nbm_schema_big_table;
 
@@ -970,9 +971,7 @@ nbm_schema_lint(const char *script)
 	ListCell   *cell;
 
 	/* strings mean what they will mean when the script runs */
-	(void) set_config_option("standard_conforming_strings", "on",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_pin_strings();
 	error_context_stack = &context;
 	statements = raw_parser(script, RAW_PARSE_DEFAULT);
 	lint.statements = list_length(statements);

@@ -31,6 +31,7 @@
 
 #include "invalid_index.h"
 #include "schema_script.h"
+#include "settings.h"
 
 /* Which indexes a statement may have left: those for which all this holds. */
 typedef struct Search
@@ -51,7 +52,7 @@ parse_one(const char *script)
 	List	   *volatile statements = NIL;
 	int			level = NewGUCNestLevel();
 
-	nbm_script_pin_strings();
+	nbm_setting_pin_strings();
 	PG_TRY();
 	{
 		statements = raw_parser(script, RAW_PARSE_DEFAULT);

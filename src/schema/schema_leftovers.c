@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 
 #include "schema_leftovers.h"
+#include "settings.h"
 
 static const char query[] =
 "SELECT pg_catalog.concat('DEALLOCATE ', pg_catalog.quote_ident(name))"
@@ -33,9 +34,7 @@ open_spi(void)
 {
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_pin_path();
 	SPI_connect();
 	return level;
 }

@@ -25,6 +25,7 @@
 
 #include "compat.h"
 #include "schema_lock.h"
+#include "settings.h"
 
 /* The classes of the two locks; they have no numbers of their own. */
 #define RUNNER_LOCK_CLASS 5422
@@ -66,9 +67,7 @@ holder_of(int class, char **gid)
 
 	*gid = NULL;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_pin_path();
 	SPI_connect();
 	if (SPI_execute(psprintf("SELECT coalesce(l.pid, 0), x.gid"
 							 " FROM pg_catalog.pg_locks AS l"

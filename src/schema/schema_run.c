@@ -19,6 +19,7 @@
 #include "schema_run.h"
 #include "schema_script.h"
 #include "schema_settle.h"
+#include "settings.h"
 #include "top_level.h"
 
 /* Whether this session is running one. */
@@ -71,7 +72,7 @@ run_statements(const NbmScript *script, bool settle, volatile int *number)
 			level = NewGUCNestLevel();
 		}
 		*number = i + 1;
-		nbm_script_pin_strings();
+		nbm_setting_pin_strings();
 		run_statement(nbm_script_statement(script, i + 1));
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 
 #include "schema_script.h"
+#include "settings.h"
 
 /* What the script of the error that is being raised is. */
 typedef struct ParseContext
@@ -116,20 +117,6 @@ say_position(void *arg)
 }
 
 /*
- * Has a backslash in a string mean itself, as the standard says, whatever the
- * session thinks: a script must be one and the same for who checks it and for
- * who runs it.  Until the end of the level of settings.
- */
-void
-nbm_script_pin_strings(void)
-{
-	if (!standard_conforming_strings)
-		(void) set_config_option("standard_conforming_strings", "on",
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
-}
-
-/*
  * Takes a script apart.  Raises 42601 with the position where it is none.
  * The result is of the current context.
  */
@@ -144,7 +131,7 @@ nbm_script_parse(const char *body)
 	int			gap = 0;
 	int			level = NewGUCNestLevel();
 
-	nbm_script_pin_strings();
+	nbm_setting_pin_strings();
 
 	callback.callback = say_position;
 	callback.arg = &context;

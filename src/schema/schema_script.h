@@ -31,7 +31,6 @@ typedef struct NbmScript
 } NbmScript;
 
 extern NbmScript *nbm_script_parse(const char *text);
-extern void nbm_script_pin_strings(void);
 extern void nbm_script_check(const NbmScript *script, bool is_transactional);
 extern char *nbm_script_statement(const NbmScript *script, int number);
 extern int	nbm_script_position(const NbmScript *script, int number,

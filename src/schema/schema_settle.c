@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "schema_settle.h"
+#include "settings.h"
 
 /*
  * The statements that check what is left to be checked, of the current
@@ -47,9 +48,7 @@ nbm_settling_statements(void)
 	char	   *checked;
 	char	   *deferred;
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_pin_path();
 	SPI_connect();
 	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the constraints");

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "query.h"
 #include "schema_store.h"
+#include "settings.h"
 
 #define EQ " OPERATOR(pg_catalog.=) "
 #define MIGRATION "notebook_migrate.schema_migration"
@@ -162,8 +163,7 @@ nbm_schema_begin(Oid owner, bool is_latest, NbmIdentity *before)
 					   GetTransactionSnapshot());
 	level = nbm_store_begin();
 	/* The index on arrays knows no other kind of scan. */
-	(void) set_config_option("enable_bitmapscan", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	nbm_setting_put("enable_bitmapscan", "on");
 	return level;
 }
 

@@ -185,7 +185,7 @@ run_statement(const char *source)
 	if (StatementTimeout > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
 	MemoryContextSwitchTo(context);
-	/* A script is read in one way only, see nbm_script_pin_strings(). */
+	/* A script is read in one way only, see nbm_setting_pin_strings(). */
 	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 	statement = parse_statement(source);

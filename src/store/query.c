@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -26,6 +25,7 @@
 
 #include "compat.h"
 #include "query.h"
+#include "settings.h"
 
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LE " OPERATOR(pg_catalog.<=) "
@@ -583,8 +583,6 @@ typedef struct KeptPlan
 
 static KeptPlan plans[NBM_KINDS][QUERIES];
 
-#define SEARCH_PATH "pg_catalog, pg_temp"
-
 /*
  * Ways of running a query that grow with the tables, not with what is asked:
  * off while our plans are made.  (Where a list of ids is looked up, OFFSET 0
@@ -597,20 +595,12 @@ static const char *const plan_settings[] = {
 	"jit"
 };
 
-/* Sets a parameter until the current nest level ends. */
-static void
-set_parameter(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* Prefers index scans until the current nest level ends. */
 static void
 prefer_indexes(void)
 {
 	for (int i = 0; i < lengthof(plan_settings); i++)
-		set_parameter(plan_settings[i], "off");
+		nbm_setting_put(plan_settings[i], "off");
 }
 
 /*
@@ -624,8 +614,7 @@ nbm_query_begin(void)
 {
 	int			level = NewGUCNestLevel();
 
-	if (strcmp(namespace_search_path, SEARCH_PATH) != 0)
-		set_parameter("search_path", SEARCH_PATH);
+	nbm_setting_pin_path();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	return level;

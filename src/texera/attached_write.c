@@ -17,6 +17,7 @@
 
 #include "attached_write.h"
 #include "maintain.h"
+#include "settings.h"
 #include "take.h"
 
 /* How long a save waits for locks that are not a document's, in ms. */
@@ -28,9 +29,7 @@ begin(Oid owner, NbmIdentity *before)
 {
 	int			level = nbm_owner_begin(owner, before);
 
-	(void) set_config_option("lock_timeout", LOCK_TIMEOUT,
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_put("lock_timeout", LOCK_TIMEOUT);
 	return level;
 }
 
