@@ -23,11 +23,13 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/shmem.h"		/* mul_size, in older minor releases */
 #include "utils/builtins.h"
 
 #include "commit.h"
 #include "compare.h"
 #include "edit.h"
+#include "entries.h"
 #include "identity.h"
 #include "names.h"
 
@@ -55,6 +57,10 @@ typedef struct Editing
 	int			room;
 	Jsonb	   *envelope;		/* once it is needed */
 	bool		new_envelope;
+	NbmText    *gone;			/* ids of deleted operators, of which the
+								 * envelope still speaks */
+	int			ngone;
+	int			gone_room;
 	int			number;			/* of the edit, from 0 */
 } Editing;
 
@@ -206,14 +212,22 @@ with_member(JsonbContainer *object, NbmText key, const JsonbValue *value)
 	}
 	nbm_writer_init(&w, 0);
 	nbm_writer_object(&w, pairs, n);
+	pfree(pairs);
 	return nbm_writer_finish(&w);
 }
 
-/* Sets a member of the envelope. */
+/*
+ * Sets a member of the envelope.  The envelope before is freed if it was made
+ * here: a list can have many edits, each of which makes one.
+ */
 static void
 set_envelope(Editing *e, const char *key, const JsonbValue *value)
 {
-	e->envelope = with_member(envelope_of(e), nbm_text(key), value);
+	Jsonb	   *envelope = with_member(envelope_of(e), nbm_text(key), value);
+
+	if (e->new_envelope)
+		pfree(e->envelope);
+	e->envelope = envelope;
 	e->new_envelope = true;
 }
 
@@ -231,10 +245,11 @@ add_values(Values *values, JsonbContainer *array)
 	int			count = JsonContainerSize(array);
 
 	if (values->items == NULL)
-		values->items = palloc_array(JsonbValue, Max(count, 1));
+		values->items = nbm_alloc(count, sizeof(JsonbValue));
 	else
-		values->items = repalloc_array(values->items, JsonbValue,
-									   Max(values->count + count, 1));
+		values->items = repalloc_huge(values->items,
+									  mul_size(sizeof(JsonbValue),
+											   Max(values->count + count, 1)));
 	for (int i = 0; i < count; i++)
 		nbm_element(array, i, &values->items[values->count++]);
 }
@@ -244,6 +259,7 @@ static void
 set_links(Editing *e, const Values *links)
 {
 	NbmWriter	w;
+	Jsonb	   *array;
 	JsonbValue	value;
 
 	nbm_writer_init(&w, 0);
@@ -251,8 +267,10 @@ set_links(Editing *e, const Values *links)
 	for (int i = 0; i < links->count; i++)
 		nbm_writer_value(&w, &links->items[i]);
 	nbm_writer_end(&w);
-	nbm_set_jsonb(&value, nbm_writer_finish(&w));
+	array = nbm_writer_finish(&w);
+	nbm_set_jsonb(&value, array);
 	set_envelope(e, "links", &value);
+	pfree(array);
 }
 
 /* The envelope's links, in an array of their own. */
@@ -265,6 +283,112 @@ get_links(Editing *e)
 	if (nbm_get_container(envelope_of(e), "links", true, &array))
 		add_values(&links, array);
 	return links;
+}
+
+/* qsort comparator of ids. */
+static int
+id_cmp(const void *a, const void *b)
+{
+	return nbm_key_cmp(*(const NbmText *) a, *(const NbmText *) b);
+}
+
+/* Was an operator with this id deleted? */
+static bool
+is_gone(const Editing *e, NbmText id)
+{
+	return bsearch(&id, e->gone, e->ngone, sizeof(NbmText), id_cmp) != NULL;
+}
+
+/* Does this end of a link name an operator that was deleted? */
+static bool
+ends_at_gone(const Editing *e, const JsonbValue *link, const char *end)
+{
+	JsonbContainer *object;
+	NbmText		id;
+
+	return nbm_is_object(link) &&
+		nbm_get_container(link->val.binary.data, end, false, &object) &&
+		nbm_get_string(object, "operatorID", &id) && is_gone(e, id);
+}
+
+/* Takes out the links at deleted operators. */
+static void
+forget_links(Editing *e)
+{
+	Values		links = get_links(e);
+	int			n = 0;
+
+	for (int i = 0; i < links.count; i++)
+		if (!ends_at_gone(e, &links.items[i], "source") &&
+			!ends_at_gone(e, &links.items[i], "target"))
+			links.items[n++] = links.items[i];
+	if (n < links.count)
+	{
+		links.count = n;
+		set_links(e, &links);
+	}
+	if (links.items != NULL)
+		pfree(links.items);
+}
+
+/* Takes out the positions of deleted operators. */
+static void
+forget_positions(Editing *e)
+{
+	JsonbContainer *places;
+	NbmPair    *pairs;
+	Jsonb	   *kept;
+	JsonbValue	value;
+	NbmWriter	w;
+	int			n = 0;
+
+	if (!nbm_get_container(envelope_of(e), "operatorPositions", false, &places))
+		return;
+	pairs = palloc_array(NbmPair, Max(JsonContainerSize(places), 1));
+	for (int i = 0; i < JsonContainerSize(places); i++)
+	{
+		nbm_member(places, i, &pairs[n].key, &pairs[n].value);
+		n += !is_gone(e, pairs[n].key);
+	}
+	if (n < JsonContainerSize(places))
+	{
+		nbm_writer_init(&w, 0);
+		nbm_writer_object(&w, pairs, n);
+		kept = nbm_writer_finish(&w);
+		nbm_set_jsonb(&value, kept);
+		set_envelope(e, "operatorPositions", &value);
+		pfree(kept);
+	}
+	pfree(pairs);
+}
+
+/*
+ * Takes out what the envelope has of the operators that were deleted.  Done
+ * once for all that are deleted in a row, before anything else looks at the
+ * envelope: to write it anew for each would take its size times their number.
+ */
+static void
+forget_operators(Editing *e)
+{
+	if (e->ngone == 0)
+		return;
+	qsort(e->gone, e->ngone, sizeof(NbmText), id_cmp);
+	forget_links(e);
+	forget_positions(e);
+	e->ngone = 0;
+}
+
+/* Notes that an operator was deleted. */
+static void
+note_gone(Editing *e, NbmText id)
+{
+	if (e->ngone == e->gone_room)
+	{
+		e->gone_room = Max(16, e->gone_room * 2);
+		e->gone = e->gone == NULL ? palloc_array(NbmText, e->gone_room) :
+			repalloc_array(e->gone, NbmText, e->gone_room);
+	}
+	e->gone[e->ngone++] = id;
 }
 
 /* Takes out the link with an id; false where there is none. */
@@ -323,6 +447,7 @@ edit_links(Editing *e, const JsonbValue *change)
 		if (nbm_get_container(change->val.binary.data, "remove", true, &array))
 			for (int i = 0; i < JsonContainerSize(array); i++)
 			{
+				CHECK_FOR_INTERRUPTS();
 				nbm_element(array, i, &id);
 				if (id.type != jbvString ||
 					!remove_link(&links, nbm_text_of(&id)))
@@ -338,6 +463,7 @@ edit_links(Editing *e, const JsonbValue *change)
 		if (!nbm_is_object(&links.items[i]))
 			bad_edit(e, "links", "A link must be an object.");
 	set_links(e, &links);
+	pfree(links.items);
 }
 
 /* Merges positions into the envelope's; null takes one out. */
@@ -348,6 +474,7 @@ edit_positions(Editing *e, JsonbContainer *positions)
 	NbmPair    *pairs;
 	int			size = 0;
 	int			n = 0;
+	Jsonb	   *merged;
 	JsonbValue	value;
 	NbmWriter	w;
 
@@ -369,8 +496,11 @@ edit_positions(Editing *e, JsonbContainer *positions)
 	}
 	nbm_writer_init(&w, 0);
 	nbm_writer_object(&w, pairs, n);
-	nbm_set_jsonb(&value, nbm_writer_finish(&w));
+	merged = nbm_writer_finish(&w);
+	nbm_set_jsonb(&value, merged);
 	set_envelope(e, "operatorPositions", &value);
+	pfree(merged);
+	pfree(pairs);
 }
 
 /* Applies the "layout" of an edit. */
@@ -396,45 +526,6 @@ edit_layout(Editing *e, const JsonbValue *change)
 			edit_positions(e, value.val.binary.data);
 		else
 			bad_edit(e, "layout.operatorPositions", "It must be an object.");
-	}
-}
-
-/* Does this end of a link name the operator? */
-static bool
-ends_at(const JsonbValue *link, const char *end, NbmText id)
-{
-	JsonbContainer *object;
-	NbmText		found = {NULL, 0};
-
-	return nbm_is_object(link) &&
-		nbm_get_container(link->val.binary.data, end, false, &object) &&
-		nbm_get_string(object, "operatorID", &found) &&
-		nbm_text_eq(found, id);
-}
-
-/* Takes out what the envelope has of an operator. */
-static void
-forget_operator(Editing *e, NbmText id)
-{
-	Values		links = get_links(e);
-	int			n = 0;
-	JsonbContainer *places;
-	JsonbValue	value;
-
-	for (int i = 0; i < links.count; i++)
-		if (!ends_at(&links.items[i], "source", id) &&
-			!ends_at(&links.items[i], "target", id))
-			links.items[n++] = links.items[i];
-	if (n < links.count)
-	{
-		links.count = n;
-		set_links(e, &links);
-	}
-	if (nbm_get_container(envelope_of(e), "operatorPositions", false, &places) &&
-		getKeyJsonValueFromContainer(places, id.str, id.len, &value) != NULL)
-	{
-		nbm_set_jsonb(&value, with_member(places, id, NULL));
-		set_envelope(e, "operatorPositions", &value);
 	}
 }
 
@@ -475,7 +566,7 @@ edit_delete(Editing *e, JsonbContainer *edit)
 	NbmText		id = e->places[index].item.id[NBM_ID_STRONG];
 
 	if (e->kind == &nbm_workflow && id.str != NULL)
-		forget_operator(e, id);
+		note_gone(e, id);
 	remove_place(e, index);
 }
 
@@ -534,6 +625,8 @@ apply_edit(Editing *e, JsonbContainer *edit)
 	}
 	else if (!has_links && !has_layout)
 		bad_edit(e, "", "There is no \"op\".");
+	if (has_links || has_layout)
+		forget_operators(e);
 	if (has_links)
 		edit_links(e, &links);
 	if (has_layout)
@@ -623,6 +716,7 @@ nbm_commit_edits(NbmCommit *commit, Jsonb *edits)
 			bad_edit(&e, "", "An edit must be an object.");
 		apply_edit(&e, edit.val.binary.data);
 	}
+	forget_operators(&e);
 	layout = commit->parent.layout;
 	layout.runs = palloc0_array(int, Max(layout.nruns, 1));
 	layout.nitems = e.count;
