@@ -313,9 +313,15 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 		old = nbm_read_document(&commit->store, &commit->parent,
 								CurrentMemoryContext);
 	nbm_document_open(commit->store.kind, old, &before);
+	/* a version with the digest of another one: its document is not here */
 	if (before.nitems != parent->nitems)
-		elog(ERROR, "document has %d items, its layout %d", before.nitems,
-			 parent->nitems);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of %s " INT64_FORMAT " has %d %s, but the digest of a document with %d",
+						commit->head.version, commit->store.kind->name,
+						commit->store.id, parent->nitems,
+						commit->store.kind->items, before.nitems),
+				 errhint("store_verify() lists what is damaged.")));
 	first = equal_items(&before, &save.doc, false,
 						Min(before.nitems, save.doc.nitems));
 	last = equal_items(&before, &save.doc, true,
