@@ -240,9 +240,9 @@ know_item(Save *save, const NbmDocument *old, int index,
 	candidate->core = split.core.val.binary.data;
 }
 
-/* Finds or makes the envelope's part. */
+/* Finds or makes the envelope's part; old is the head's envelope, or NULL. */
 static void
-place_envelope(Save *save, const NbmDocument *old)
+place_envelope(Save *save, Jsonb *old)
 {
 	Jsonb	   *envelope = nbm_document_envelope(&save->doc);
 	NbmWhere	where = {NULL, 0, "$"};
@@ -251,7 +251,7 @@ place_envelope(Save *save, const NbmDocument *old)
 	nbm_check_depth(&envelope->root, 0, &where);
 	if (old != NULL)
 	{
-		nbm_set_jsonb(&value, nbm_document_envelope(old));
+		nbm_set_jsonb(&value, old);
 		know_stored(save, &value, save->commit->parent.layout.envelope);
 	}
 	nbm_set_jsonb(&value, envelope);
@@ -300,6 +300,7 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 	NbmCandidates old_side;
 	NbmCandidates new_side;
 	Save		save;
+	Jsonb	   *envelope;
 	int32		version;
 	int			first;
 	int			last;
@@ -337,12 +338,18 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 		know_item(&save, &before, first + i, &olds[i]);
 	for (int i = 0; i < nnews; i++)
 		place_item(&save, first + i, &news[i]);
-	place_envelope(&save, &before);
+	envelope = nbm_document_envelope(&before);
+	place_envelope(&save, envelope);
+
+	/*
+	 * A trigger on the parts' table can save another document, which is then
+	 * the one that is kept: old may be gone.
+	 */
 	store_parts(&save);
 	old_side.items = olds;
 	old_side.nitems = nolds;
 	old_side.layout = parent;
-	old_side.document = before.root;
+	old_side.document = &envelope->root;
 	new_side.items = news;
 	new_side.nitems = nnews;
 	new_side.layout = &save.layout;
