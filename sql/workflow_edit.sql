@@ -57,6 +57,12 @@ SELECT (SELECT array_agg(operator_id ORDER BY position) FROM workflow_operators(
 SELECT workflow_edit(2202, '[{"op": "delete", "operator": "E", "links": {"remove": ["EA"]}}]');
 \echo :SQLSTATE
 
+-- Very many members of the layout are set at once.
+SET statement_timeout = '20s';
+SELECT workflow_edit(2202, jsonb_build_array(jsonb_build_object('layout', (SELECT jsonb_object_agg('member ' || i, i) FROM generate_series(1, 20000) AS i)))) AS version;
+RESET statement_timeout;
+SELECT count(*) AS members, workflow_at(2202) -> 'member 20000' AS last, workflow_at(2202) #> '{operatorPositions,B}' AS b_stays FROM jsonb_object_keys(workflow_at(2202));
+
 -- move and before or after: the order of the array.
 SELECT workflow_edit(2201, '[{"op": "move", "operator": "C", "before": "A"}]') AS version;
 SELECT * FROM pg_temp.show();

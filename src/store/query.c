@@ -183,7 +183,8 @@ static const QueryText queries[QUERIES] =
 	[Q_DESCENTS] = {
 		/*
 		 * A merge was undone where the item came back and went once more.
-		 * What is no list of keys has a NULL for one, not an error of its own.
+		 * What is no list of keys has a NULL for one, not an error of its
+		 * own.
 		 */
 		"SELECT v.version, d.key, d.\"from\", d.change" EQ "'merged'"
 		" FROM notebook_migrate.%1$s_version v"

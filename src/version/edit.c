@@ -26,6 +26,7 @@
 #include "storage/shmem.h"		/* mul_size, in older minor releases */
 #include "utils/builtins.h"
 
+#include "build.h"
 #include "commit.h"
 #include "compare.h"
 #include "edit.h"
@@ -190,45 +191,29 @@ envelope_of(Editing *e)
 	return &e->envelope->root;
 }
 
-/* An object with one member set, or taken out (value NULL): a new value. */
-static Jsonb *
-with_member(JsonbContainer *object, NbmText key, const JsonbValue *value)
-{
-	int			size = object == NULL ? 0 : JsonContainerSize(object);
-	NbmPair    *pairs = palloc_array(NbmPair, size + 1);
-	int			n = 0;
-	NbmWriter	w;
-
-	for (int i = 0; i < size; i++)
-	{
-		nbm_member(object, i, &pairs[n].key, &pairs[n].value);
-		if (!nbm_text_eq(pairs[n].key, key))
-			n++;
-	}
-	if (value != NULL)
-	{
-		pairs[n].key = key;
-		pairs[n++].value = *value;
-	}
-	nbm_writer_init(&w, 0);
-	nbm_writer_object(&w, pairs, n);
-	pfree(pairs);
-	return nbm_writer_finish(&w);
-}
-
 /*
- * Sets a member of the envelope.  The envelope before is freed if it was made
+ * Takes another value for the envelope.  The one before is freed if it was made
  * here: a list can have many edits, each of which makes one.
  */
 static void
-set_envelope(Editing *e, const char *key, const JsonbValue *value)
+set_envelope(Editing *e, Jsonb *envelope)
 {
-	Jsonb	   *envelope = with_member(envelope_of(e), nbm_text(key), value);
-
 	if (e->new_envelope)
 		pfree(e->envelope);
 	e->envelope = envelope;
 	e->new_envelope = true;
+}
+
+/* Sets a member of the envelope, and frees the value. */
+static void
+set_member(Editing *e, const char *key, Jsonb *value)
+{
+	NbmMembers	members;
+
+	members.count = 0;
+	nbm_member_jsonb(&members, key, value);
+	set_envelope(e, nbm_object_with(envelope_of(e), &members));
+	pfree(value);
 }
 
 /* An array that grows. */
@@ -259,18 +244,13 @@ static void
 set_links(Editing *e, const Values *links)
 {
 	NbmWriter	w;
-	Jsonb	   *array;
-	JsonbValue	value;
 
 	nbm_writer_init(&w, 0);
 	nbm_writer_begin_array(&w, links->count);
 	for (int i = 0; i < links->count; i++)
 		nbm_writer_value(&w, &links->items[i]);
 	nbm_writer_end(&w);
-	array = nbm_writer_finish(&w);
-	nbm_set_jsonb(&value, array);
-	set_envelope(e, "links", &value);
-	pfree(array);
+	set_member(e, "links", nbm_writer_finish(&w));
 }
 
 /* The envelope's links, in an array of their own. */
@@ -337,8 +317,6 @@ forget_positions(Editing *e)
 {
 	JsonbContainer *places;
 	NbmPair    *pairs;
-	Jsonb	   *kept;
-	JsonbValue	value;
 	NbmWriter	w;
 	int			n = 0;
 
@@ -354,10 +332,7 @@ forget_positions(Editing *e)
 	{
 		nbm_writer_init(&w, 0);
 		nbm_writer_object(&w, pairs, n);
-		kept = nbm_writer_finish(&w);
-		nbm_set_jsonb(&value, kept);
-		set_envelope(e, "operatorPositions", &value);
-		pfree(kept);
+		set_member(e, "operatorPositions", nbm_writer_finish(&w));
 	}
 	pfree(pairs);
 }
@@ -466,67 +441,66 @@ edit_links(Editing *e, const JsonbValue *change)
 	pfree(links.items);
 }
 
-/* Merges positions into the envelope's; null takes one out. */
-static void
-edit_positions(Editing *e, JsonbContainer *positions)
+/*
+ * An object (NULL: an empty one) with the members of another one but for the
+ * one left out, if any, in the place of its own: a new value.  drops_nulls: a
+ * null takes a member out.
+ */
+static Jsonb *
+with_members(JsonbContainer *object, JsonbContainer *changes,
+			 const char *left_out, bool drops_nulls)
 {
-	JsonbContainer *places;
-	NbmPair    *pairs;
-	int			size = 0;
+	NbmBoth		both = {object, changes};
+	Size		size = JsonContainerSize(changes) +
+	(object == NULL ? 0 : JsonContainerSize(object));
+	NbmPair    *pairs = palloc_extended(mul_size(sizeof(NbmPair), size + 1),
+										MCXT_ALLOC_HUGE);
 	int			n = 0;
-	Jsonb	   *merged;
-	JsonbValue	value;
 	NbmWriter	w;
 
-	if (nbm_get_container(envelope_of(e), "operatorPositions", false, &places))
-		size = JsonContainerSize(places);
-	pairs = palloc_array(NbmPair, size + JsonContainerSize(positions) + 1);
-	for (int i = 0; i < size; i++)
+	while (nbm_both_next(&both))
 	{
-		nbm_member(places, i, &pairs[n].key, &pairs[n].value);
-		if (getKeyJsonValueFromContainer(positions, pairs[n].key.str,
-										 pairs[n].key.len, &value) == NULL)
-			n++;
-	}
-	for (int i = 0; i < JsonContainerSize(positions); i++)
-	{
-		nbm_member(positions, i, &pairs[n].key, &pairs[n].value);
-		if (pairs[n].value.type != jbvNull)
-			n++;
+		bool		changes_it = both.in_b &&
+		!(left_out != NULL && nbm_key_is(both.key, left_out));
+
+		CHECK_FOR_INTERRUPTS();
+		if (changes_it ? drops_nulls && both.vb.type == jbvNull : !both.in_a)
+			continue;
+		pairs[n].key = both.key;
+		pairs[n++].value = changes_it ? both.vb : both.va;
 	}
 	nbm_writer_init(&w, 0);
 	nbm_writer_object(&w, pairs, n);
-	merged = nbm_writer_finish(&w);
-	nbm_set_jsonb(&value, merged);
-	set_envelope(e, "operatorPositions", &value);
-	pfree(merged);
 	pfree(pairs);
+	return nbm_writer_finish(&w);
 }
 
-/* Applies the "layout" of an edit. */
+/* Applies the "layout" of an edit: positions by operator, all else as it is. */
 static void
 edit_layout(Editing *e, const JsonbValue *change)
 {
+	static const char *const positions = "operatorPositions";
 	JsonbContainer *layout;
+	JsonbContainer *places = NULL;
+	JsonbValue	value;
+	bool		has_positions;
 
 	if (!nbm_is_object(change))
 		bad_edit(e, "layout", "It must be an object.");
 	layout = change->val.binary.data;
-	for (int i = 0; i < JsonContainerSize(layout); i++)
+	if (nbm_get(layout, "operators", &value) || nbm_get(layout, "links", &value))
+		bad_edit(e, "layout", "Operators and links are no layout.");
+	has_positions = nbm_get(layout, positions, &value);
+	if (has_positions && !nbm_is_object(&value))
+		bad_edit(e, "layout.operatorPositions", "It must be an object.");
+	if (has_positions)
 	{
-		NbmText		key;
-		JsonbValue	value;
-
-		nbm_member(layout, i, &key, &value);
-		if (nbm_key_is(key, "operators") || nbm_key_is(key, "links"))
-			bad_edit(e, "layout", "Operators and links are no layout.");
-		if (!nbm_key_is(key, "operatorPositions"))
-			set_envelope(e, pnstrdup(key.str, key.len), &value);
-		else if (nbm_is_object(&value))
-			edit_positions(e, value.val.binary.data);
-		else
-			bad_edit(e, "layout.operatorPositions", "It must be an object.");
+		(void) nbm_get_container(envelope_of(e), positions, false, &places);
+		set_member(e, positions, with_members(places, value.val.binary.data,
+											  NULL, true));
 	}
+	if (JsonContainerSize(layout) > (has_positions ? 1 : 0))
+		set_envelope(e, with_members(envelope_of(e), layout, positions, false));
 }
 
 /* Applies an insert. */
