@@ -269,22 +269,6 @@ store_parts(Save *save)
 }
 
 /*
- * The number of items that are equal, byte for byte, at the head (or, with
- * at_end, the tail) of two documents, at most limit.
- */
-static int
-equal_items(const NbmDocument *a, const NbmDocument *b, bool at_end, int limit)
-{
-	int			n = 0;
-
-	while (n < limit &&
-		   nbm_value_eq(&a->items[at_end ? a->nitems - 1 - n : n],
-						&b->items[at_end ? b->nitems - 1 - n : n]))
-		n++;
-	return n;
-}
-
-/*
  * Makes a version of a whole document on the head and returns its number, or
  * the head's where the document is equal to it.  old is the head's document
  * where the caller has it already, else NULL.  Raises what nbm_item_split()
@@ -323,10 +307,10 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 						commit->store.id, parent->nitems,
 						commit->store.kind->items, before.nitems),
 				 errhint("store_verify() lists what is damaged.")));
-	first = equal_items(&before, &save.doc, false,
-						Min(before.nitems, save.doc.nitems));
-	last = equal_items(&before, &save.doc, true,
-					   Min(before.nitems, save.doc.nitems) - first);
+	first = nbm_equal_items(&before, &save.doc, false,
+							Min(before.nitems, save.doc.nitems));
+	last = nbm_equal_items(&before, &save.doc, true,
+						   Min(before.nitems, save.doc.nitems) - first);
 	nolds = before.nitems - first - last;
 	nnews = save.doc.nitems - first - last;
 	memcpy(save.layout.items, parent->items, sizeof(NbmItem) * first);
