@@ -143,6 +143,16 @@ UPDATE notebook_version SET layout_bytes = b || pg_temp.crc32c(b)
 SET session_replication_role = origin;
 SELECT notebook_at(6402);
 SELECT version, problem FROM store_verify('notebook', 6402) WHERE problem ~ 'layout';
+-- Or two cells have one key: nothing is saved on that.
+INSERT INTO notebook (notebook_id, content) VALUES (6404, sample.notebook('{}', '{"source": "b"}'));
+SET session_replication_role = replica;
+UPDATE notebook_version SET layout_bytes = b || pg_temp.crc32c(b)
+  FROM (SELECT set_byte(substr(layout_bytes, 1, length(layout_bytes) - 4), 11, 2) AS b
+          FROM notebook_version WHERE notebook_id = 6404) AS l WHERE notebook_id = 6404;
+SET session_replication_role = origin;
+SELECT notebook_commit(6404, sample.notebook('{"source": "c"}', '{"source": "b"}'));
+\echo :SQLSTATE
+SELECT version, problem FROM store_verify('notebook', 6404);
 -- A version has the digest of another one, which this session has saved.
 INSERT INTO notebook (notebook_id, content) VALUES (6403, sample.sources('a'));
 SELECT notebook_commit(6403, sample.sources('a', 'b')) AS version;
@@ -153,7 +163,7 @@ SET session_replication_role = origin;
 SELECT notebook_commit(6403, sample.sources('a', 'b', 'c'));
 \echo :SQLSTATE
 SELECT version, problem FROM store_verify('notebook', 6403);
-DELETE FROM notebook_head WHERE notebook_id IN (6402, 6403);
+DELETE FROM notebook_head WHERE notebook_id IN (6402, 6403, 6404);
 SET session_replication_role = replica;
 
 -- A part whose id another digest has already gets the next one, and is found there again.

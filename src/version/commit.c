@@ -69,6 +69,31 @@ nbm_check_size(const char *what, Jsonb *content)
 				 errhint("Remove large outputs, or raise \"notebook_migrate.max_document_size\".")));
 }
 
+/* Raises XX001 where the head's items have keys not given, or one twice. */
+static void
+check_keys(const NbmCommit *commit)
+{
+	const NbmLayout *layout = &commit->parent.layout;
+	int32		max_key;
+	int		   *index = nbm_layout_index(layout, &max_key);
+
+	if (max_key >= commit->head.next_key)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s " INT64_FORMAT " has a key that was never given",
+						commit->store.kind->name, commit->store.id),
+				 errhint("store_verify() lists what is damaged.")));
+	for (int i = 0; i < layout->nitems; i++)
+		if (index[layout->items[i].key] != i)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("%s " INT64_FORMAT " has two %s with the key %d",
+							commit->store.kind->name, commit->store.id,
+							commit->store.kind->items, layout->items[i].key),
+					 errhint("store_verify() lists what is damaged.")));
+	pfree(index);
+}
+
 /*
  * Locks the document and reads its head.  expected, unless NULL, is the
  * version that it must be at.  Raises 02000 for an unknown document and for
@@ -95,13 +120,7 @@ nbm_commit_begin(NbmCommit *commit, const NbmStore *store,
 						*expected),
 				 errhint("Read the newest version and apply the change to it.")));
 	nbm_store_version(store, commit->head.version, &commit->parent);
-	for (int i = 0; i < commit->parent.layout.nitems; i++)
-		if (commit->parent.layout.items[i].key >= commit->head.next_key)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("%s " INT64_FORMAT " has a key that was never given",
-							store->kind->name, store->id),
-					 errhint("store_verify() lists what is damaged.")));
+	check_keys(commit);
 	commit->has_parent = true;
 	commit->next_key = commit->head.next_key;
 	/* time must not run backwards along the versions */
