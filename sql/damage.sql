@@ -100,6 +100,72 @@ SELECT * FROM pg_temp.found();
 SELECT mapping_at(6401, 1, 6401, 1);
 ROLLBACK;
 
+-- What was split or merged is no list of keys.
+BEGIN;
+UPDATE notebook_version SET descents = '{"key": 1}' WHERE notebook_id = 6401 AND version = 2;
+SELECT * FROM pg_temp.tried() WHERE call ~ 'diff';
+SELECT * FROM pg_temp.found();
+DO $$
+DECLARE odd jsonb;
+BEGIN
+  FOREACH odd IN ARRAY ARRAY['5', '[5]', '[{"key": 1, "from": "x", "change": "split"}]', '[{"key": [1], "from": 1, "change": "split"}]',
+    '[{"key": 99999999999, "from": 1, "change": "split"}]', '[{"key": 1.5, "from": 1, "change": "split"}]', '[{"key": 1, "from": 1}]',
+    '[{"key": 1, "from": 2, "change": "split"}, null]', '[{"key": 1, "from": 2, "change": "split"}]']::jsonb[]
+  LOOP
+    UPDATE notebook_migrate.notebook_version SET descents = odd WHERE notebook_id = 6401 AND version = 2;
+    BEGIN
+      PERFORM * FROM notebook_migrate.notebook_diff(6401, 1, 3);
+      RAISE NOTICE '%: ran', odd;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE NOTICE '%: % %', odd, SQLSTATE, SQLERRM;
+    END;
+  END LOOP;
+END $$;
+ROLLBACK;
+-- A layout with a checksum of its own says of an output that it has the count of a cell which has none.
+CREATE FUNCTION pg_temp.crc32c(bytes bytea) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE crc bigint := 4294967295;
+BEGIN
+  FOR i IN 0 .. length(bytes) - 1 LOOP
+    crc := crc # get_byte(bytes, i);
+    FOR bit IN 1 .. 8 LOOP
+      crc := (crc >> 1) # (2197175160 * (crc & 1));
+    END LOOP;
+  END LOOP;
+  RETURN decode(lpad(to_hex(crc # 4294967295), 8, '0'), 'hex');
+END $$;
+SET session_replication_role = origin;
+INSERT INTO notebook (notebook_id, content) VALUES (6402, sample.notebook('{"execution_count": 3, "outputs": [{"execution_count": 3}]}'));
+SET session_replication_role = replica;
+UPDATE notebook_version SET layout_bytes = b || pg_temp.crc32c(b)
+  FROM (SELECT set_byte(substr(layout_bytes, 1, length(layout_bytes) - 4), 13, get_byte(layout_bytes, 13) & ~3) AS b
+          FROM notebook_version WHERE notebook_id = 6402) AS l WHERE notebook_id = 6402;
+SET session_replication_role = origin;
+SELECT notebook_at(6402);
+SELECT version, problem FROM store_verify('notebook', 6402) WHERE problem ~ 'layout';
+-- Or two cells have one key: nothing is saved on that.
+INSERT INTO notebook (notebook_id, content) VALUES (6404, sample.notebook('{}', '{"source": "b"}'));
+SET session_replication_role = replica;
+UPDATE notebook_version SET layout_bytes = b || pg_temp.crc32c(b)
+  FROM (SELECT set_byte(substr(layout_bytes, 1, length(layout_bytes) - 4), 11, 2) AS b
+          FROM notebook_version WHERE notebook_id = 6404) AS l WHERE notebook_id = 6404;
+SET session_replication_role = origin;
+SELECT notebook_commit(6404, sample.notebook('{"source": "c"}', '{"source": "b"}'));
+\echo :SQLSTATE
+SELECT version, problem FROM store_verify('notebook', 6404);
+-- A version has the digest of another one, which this session has saved.
+INSERT INTO notebook (notebook_id, content) VALUES (6403, sample.sources('a'));
+SELECT notebook_commit(6403, sample.sources('a', 'b')) AS version;
+SELECT notebook_restore(6403, 1) AS version;
+SET session_replication_role = replica;
+UPDATE notebook_version SET digest = (SELECT digest FROM notebook_version WHERE notebook_id = 6403 AND version = 2) WHERE notebook_id = 6403 AND version = 3;
+SET session_replication_role = origin;
+SELECT notebook_commit(6403, sample.sources('a', 'b', 'c'));
+\echo :SQLSTATE
+SELECT version, problem FROM store_verify('notebook', 6403);
+DELETE FROM notebook_head WHERE notebook_id IN (6402, 6403, 6404);
+SET session_replication_role = replica;
+
 -- A part whose id another digest has already gets the next one, and is found there again.
 INSERT INTO notebook_part (notebook_id, part_id, digest, body)
   SELECT 6401, ('x' || encode(substr(d, 1, 8), 'hex'))::bit(64)::bigint, '\x00', '{}'

@@ -107,6 +107,12 @@ SELECT pg_temp.shown(workflow_diff_text(2301, 3, 4));
 SELECT workflow_commit(2301, replace(workflow_at(2301)::text, '"UDF3"', '"UDF3-clone"')::jsonb);
 SELECT pg_temp.shown(workflow_diff_text(2301, 4, 5));
 
+-- Where several operators have the id that a link names, it is the oldest, wherever that stands: both diffs agree that no link changed.
+INSERT INTO workflow (workflow_id, content) VALUES (2302, sample.workflow(ARRAY[sample.operator('X', 'one'), sample.operator('X', 'two'), sample.operator('Y', 'y')], ARRAY[sample.link('L', 'X', 'Y')]));
+SELECT workflow_commit(2302, sample.workflow(ARRAY[sample.operator('X', 'two'), sample.operator('X', 'one'), sample.operator('Y', 'z')], ARRAY[sample.link('L', 'X', 'Y')]));
+SELECT change, operator_key FROM workflow_diff(2302, 1, 2);
+SELECT pg_temp.shown(workflow_diff_text(2302, 1, 2));
+
 -- The times are those of the session's zone and style.
 SET TIME ZONE 'Asia/Kolkata';
 SET DateStyle = 'German';
@@ -131,4 +137,4 @@ SELECT workflow_diff_text(2301, 0, 1);
 SELECT workflow_diff_text(NULL, 1, 1);
 
 DELETE FROM notebook WHERE notebook_id BETWEEN 2301 AND 2399;
-DELETE FROM workflow WHERE workflow_id = 2301;
+DELETE FROM workflow WHERE workflow_id IN (2301, 2302);

@@ -185,3 +185,24 @@ SELECT count(*) AS operators, count(*) FILTER (WHERE o.position = n.position) AS
 SELECT v.* FROM generate_series(1601, 1611) AS n (id), store_verify('notebook', n.id) AS v;
 DELETE FROM notebook WHERE notebook_id BETWEEN 1601 AND 1699;
 DELETE FROM workflow WHERE workflow_id BETWEEN 1601 AND 1603;
+
+-- Two operators that are alike are told apart by their links, in the document that this session saved last; also where a
+-- trigger on the parts' table saves another one in the middle, which then takes that one's place in memory.
+CREATE FUNCTION public.alike(a text, b text, after_a text) RETURNS jsonb LANGUAGE sql AS $$
+  SELECT sample.workflow(ARRAY[sample.operator('A', 'first'), sample.operator('B', 'second'), sample.operator(a, 'alike'), sample.operator(b, 'alike')],
+    ARRAY[sample.link('L1', 'A', after_a), sample.link('L2', 'B', CASE after_a WHEN a THEN b ELSE a END)]) $$;
+INSERT INTO workflow (workflow_id, content) VALUES (1591, alike('P1', 'P2', 'P1')), (1592, alike('P1', 'P2', 'P1'));
+SELECT workflow_commit(1591, alike('P1', 'P2', 'P1') || '{"n": 1}') AS version;
+CREATE FUNCTION public.save_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.workflow_id = 1591 THEN
+    PERFORM notebook_migrate.workflow_commit(1592, public.alike('P1', 'P2', 'P2') || '{"n": 1}');
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER save_another AFTER INSERT ON workflow_part FOR EACH ROW EXECUTE FUNCTION save_another();
+SELECT workflow_commit(1591, alike('Q2', 'Q1', 'Q1') || '{"n": 1}') AS version;
+DROP TRIGGER save_another ON workflow_part;
+DROP FUNCTION public.save_another;
+SELECT version, operator_id, operator_key FROM generate_series(2, 3) AS version, workflow_operators(1591, version) WHERE operator_id ~ '[PQ]' ORDER BY 1, 3;
+DELETE FROM workflow WHERE workflow_id IN (1591, 1592);
+DROP FUNCTION public.alike;

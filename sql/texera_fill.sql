@@ -110,6 +110,22 @@ CALL save(190001, content('e'));
 SELECT * FROM public.history WHERE w = 1 AND v > 6;
 SELECT * FROM store_verify(NULL, NULL);
 SELECT wid FROM workflow WHERE workflow_at(wid) <> content::jsonb;
+-- Where a version has gone from the store behind its back, nothing is put before the others.
+SELECT content(VARIADIC array_agg('p' || i)) AS large FROM generate_series(1, 20) AS i \gset
+CALL make(:'large');
+CALL save(190006, jsonb_set(:'large', '{n}', '2')::text);
+CALL save(190006, jsonb_set(:'large', '{n}', '3')::text);
+CALL save(190006, jsonb_set(:'large', '{n}', '4')::text);
+SET notebook_migrate.max_attached_size = '1kB';
+CALL save(190006, jsonb_set(:'large', '{n}', '5')::text);
+RESET notebook_migrate.max_attached_size;
+CALL save(190006, jsonb_set(:'large', '{n}', '6')::text);
+SET session_replication_role = replica;
+DELETE FROM notebook_migrate.workflow_version WHERE workflow_id = 190006 AND version IN (2, 3);
+RESET session_replication_role;
+DELETE FROM texera_problem;
+CALL texera_backfill(190006);
+SELECT sqlstate, message FROM texera_problem;
 DELETE FROM texera_problem;
 SELECT texera_detach(drop_data => true);
 DROP VIEW public.history, public.gap;

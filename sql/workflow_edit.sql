@@ -42,6 +42,27 @@ SELECT workflow_at(2201) -> 'commentBoxes' AS comments, workflow_at(2201) -> 'se
 SELECT workflow_edit(2201, '[{"op": "delete", "operator": "D"}]') AS version;
 SELECT * FROM pg_temp.show();
 
+-- Several in a row, each with its links and position; what a later edit brings back stays.
+INSERT INTO workflow (workflow_id, content) SELECT 2202, sample.workflow(
+    (SELECT array_agg(sample.operator(i, i)) FROM unnest('{A,B,C,D,E}'::text[]) AS i),
+    ARRAY[sample.link('AB', 'A', 'B'), sample.link('BC', 'B', 'C'), sample.link('CD', 'C', 'D'), sample.link('DE', 'D', 'E')]);
+SELECT workflow_edit(2202, jsonb_build_array('{"op": "delete", "operator": "A"}'::jsonb, '{"op": "delete", "operator": "C"}'::jsonb,
+  jsonb_build_object('op', 'insert', 'value', sample.operator('A', 'again')),
+  jsonb_build_object('links', jsonb_build_object('add', jsonb_build_array(sample.link('EA', 'E', 'A'))), 'layout', '{"operatorPositions": {"A": {"x": 7}}}'::jsonb),
+  '{"op": "delete", "operator": "D"}'::jsonb)) AS version;
+SELECT (SELECT array_agg(operator_id ORDER BY position) FROM workflow_operators(2202)) AS operators,
+       (SELECT array_agg(link_id ORDER BY link_id) FROM workflow_links(2202)) AS links,
+       workflow_at(2202) -> 'operatorPositions' AS positions;
+-- A link that was taken with its operator is not there to be removed.
+SELECT workflow_edit(2202, '[{"op": "delete", "operator": "E", "links": {"remove": ["EA"]}}]');
+\echo :SQLSTATE
+
+-- Very many members of the layout are set at once.
+SET statement_timeout = '20s';
+SELECT workflow_edit(2202, jsonb_build_array(jsonb_build_object('layout', (SELECT jsonb_object_agg('member ' || i, i) FROM generate_series(1, 20000) AS i)))) AS version;
+RESET statement_timeout;
+SELECT count(*) AS members, workflow_at(2202) -> 'member 20000' AS last, workflow_at(2202) #> '{operatorPositions,B}' AS b_stays FROM jsonb_object_keys(workflow_at(2202));
+
 -- move and before or after: the order of the array.
 SELECT workflow_edit(2201, '[{"op": "move", "operator": "C", "before": "A"}]') AS version;
 SELECT * FROM pg_temp.show();
@@ -71,4 +92,4 @@ SELECT message, operators, deleted FROM workflow_version WHERE workflow_id = 220
 -- What each version was about.
 SELECT version, operators, inserted, deleted, modified, relinked, layout FROM workflow_version WHERE workflow_id = 2201 ORDER BY version;
 SELECT * FROM store_verify('workflow', 2201);
-DELETE FROM workflow WHERE workflow_id = 2201;
+DELETE FROM workflow WHERE workflow_id IN (2201, 2202);

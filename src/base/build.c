@@ -134,5 +134,6 @@ nbm_object_with(JsonbContainer *object, const NbmMembers *members)
 	memcpy(pairs + n, members->pairs, sizeof(NbmPair) * members->count);
 	nbm_writer_init(&w, 0);
 	nbm_writer_object(&w, pairs, n + members->count);
+	pfree(pairs);
 	return nbm_writer_finish(&w);
 }

@@ -9,136 +9,49 @@
 
 #include "miscadmin.h"
 
-#include "names.h"
+#include "links.h"
 #include "readable.h"
 
-/* One end of a link. */
-typedef struct End
-{
-	int32		key;			/* 0: no operator has that id */
-	NbmText		id;				/* as the link states it */
-	NbmText		port;
-} End;
-
-/* A link of one version. */
-typedef struct LinkEnds
-{
-	End			ends[2];		/* source, target */
-} LinkEnds;
-
-/* Total order of texts, absent ones first. */
-static int
-text_cmp(NbmText a, NbmText b)
-{
-	if (a.str == NULL || b.str == NULL)
-		return (a.str != NULL) - (b.str != NULL);
-	return nbm_key_cmp(a, b);
-}
-
-/* Order of links by what they join. */
-static int
-link_cmp(const void *a, const void *b)
-{
-	for (int i = 0; i < 2; i++)
-	{
-		const End  *ea = &((const LinkEnds *) a)->ends[i];
-		const End  *eb = &((const LinkEnds *) b)->ends[i];
-		int			order;
-
-		if (ea->key != eb->key)
-			return ea->key < eb->key ? -1 : 1;
-		if (ea->key == 0 && (order = text_cmp(ea->id, eb->id)) != 0)
-			return order;
-		if ((order = text_cmp(ea->port, eb->port)) != 0)
-			return order;
-	}
-	return 0;
-}
-
-#define ST_SORT sort_links
-#define ST_ELEMENT_TYPE LinkEnds
-#define ST_COMPARE(a, b) link_cmp(a, b)
-#define ST_SCOPE static
-#define ST_CHECK_FOR_INTERRUPTS
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-/* Reads one end of a link. */
+/* Adds one end of a link in words; key is 0 where no operator has the id. */
 static void
-read_end(JsonbContainer *link, const char *name, const NbmNames *names,
-		 End *end)
+show_end(StringInfo out, int32 key, NbmText id, NbmText port)
 {
-	JsonbContainer *object;
-	int			index;
-
-	if (!nbm_get_container(link, name, false, &object))
-		return;
-	nbm_get_string(object, "portID", &end->port);
-	if (!nbm_get_string(object, "operatorID", &end->id))
-		return;
-	index = nbm_names_find_id(names, end->id);
-	if (index >= 0)
-		end->key = names->layout->items[index].key;
-}
-
-/* The links of an envelope, sorted; *count of them. */
-static LinkEnds *
-read_links(const NbmLayout *layout, JsonbContainer *envelope, int *count)
-{
-	JsonbContainer *array;
-	LinkEnds   *links;
-	NbmNames	names;
-
-	*count = 0;
-	if (!nbm_get_container(envelope, "links", true, &array))
-		return NULL;
-	nbm_names_open(layout, &names);
-	links = palloc_extended(mul_size(sizeof(LinkEnds),
-									 Max(JsonContainerSize(array), 1)),
-							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (int i = 0; i < JsonContainerSize(array); i++)
+	nbm_show_check(out, 100);
+	if (key > 0)
+		appendStringInfo(out, "operator %d (", key);
+	else
+		appendStringInfoString(out, "no operator (");
+	if (id.str != NULL)
+		nbm_show_text(out, id, NBM_SHOWN_VALUE);
+	appendStringInfoChar(out, ')');
+	if (port.str != NULL)
 	{
-		JsonbValue	value;
-
-		CHECK_FOR_INTERRUPTS();
-		nbm_element(array, i, &value);
-		if (!nbm_is_object(&value))
-			continue;
-		read_end(value.val.binary.data, "source", &names,
-				 &links[*count].ends[0]);
-		read_end(value.val.binary.data, "target", &names,
-				 &links[(*count)++].ends[1]);
+		appendStringInfoChar(out, ' ');
+		nbm_show_text(out, port, NBM_SHOWN_VALUE);
 	}
-	sort_links(links, *count);
-	return links;
 }
 
-/* Adds a link in words. */
+/* The id that an end of a link states: of an operator, or of none. */
+static NbmText
+stated_id(const NbmLayout *layout, int item, NbmText id)
+{
+	return item < 0 ? id : layout->items[item].id[NBM_ID_STRONG];
+}
+
+/* Adds a link of a version in words. */
 static void
-show_link(StringInfo out, char mark, const LinkEnds *link)
+show_link(StringInfo out, char mark, const NbmLayout *layout,
+		  const NbmWorkflowLink *link)
 {
-	for (int i = 0; i < 2; i++)
-	{
-		const End  *end = &link->ends[i];
-
-		nbm_show_check(out, 100);
-		if (i == 0)
-			appendStringInfoChar(out, mark);
-		else
-			appendStringInfoString(out, " -> ");
-		if (end->key > 0)
-			appendStringInfo(out, "operator %d (", end->key);
-		else
-			appendStringInfoString(out, "no operator (");
-		if (end->id.str != NULL)
-			nbm_show_text(out, end->id, NBM_SHOWN_VALUE);
-		appendStringInfoChar(out, ')');
-		if (end->port.str != NULL)
-		{
-			appendStringInfoChar(out, ' ');
-			nbm_show_text(out, end->port, NBM_SHOWN_VALUE);
-		}
-	}
+	nbm_show_check(out, 100);
+	appendStringInfoChar(out, mark);
+	show_end(out, link->source,
+			 stated_id(layout, link->source_item, link->source_id),
+			 link->source_port);
+	appendStringInfoString(out, " -> ");
+	show_end(out, link->target,
+			 stated_id(layout, link->target_item, link->target_id),
+			 link->target_port);
 	appendStringInfoChar(out, '\n');
 }
 
@@ -153,8 +66,8 @@ nbm_show_links(StringInfo out, const NbmLayout *from_layout,
 {
 	int			na;
 	int			nb;
-	LinkEnds   *a = read_links(from_layout, from, &na);
-	LinkEnds   *b = read_links(to_layout, to, &nb);
+	NbmWorkflowLink *a = nbm_read_links(from, from_layout, &na);
+	NbmWorkflowLink *b = nbm_read_links(to, to_layout, &nb);
 	bool		any = false;
 	int			i = 0;
 	int			j = 0;
@@ -162,15 +75,16 @@ nbm_show_links(StringInfo out, const NbmLayout *from_layout,
 	while (i < na || j < nb)
 	{
 		int			order = i >= na ? 1 : j >= nb ? -1 :
-		link_cmp(&a[i], &b[j]);
+		nbm_link_cmp(&a[i], &b[j]);
 
-		if (order != 0)
-		{
-			if (!any)
-				appendStringInfoString(out, "\n@@ links\n");
-			any = true;
-			show_link(out, order < 0 ? '-' : '+', order < 0 ? &a[i] : &b[j]);
-		}
+		CHECK_FOR_INTERRUPTS();
+		if (order != 0 && !any)
+			appendStringInfoString(out, "\n@@ links\n");
+		any |= order != 0;
+		if (order < 0)
+			show_link(out, '-', from_layout, &a[i]);
+		else if (order > 0)
+			show_link(out, '+', to_layout, &b[j]);
 		i += order <= 0;
 		j += order >= 0;
 	}

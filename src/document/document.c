@@ -204,6 +204,23 @@ nbm_document_path(const NbmDocument *doc, int item)
 					doc->kind->items, item);
 }
 
+/*
+ * The number of items that are equal, byte for byte, at the head (or, with
+ * at_end, the tail) of two documents, at most limit.
+ */
+int
+nbm_equal_items(const NbmDocument *a, const NbmDocument *b, bool at_end,
+				int limit)
+{
+	int			n = 0;
+
+	while (n < limit &&
+		   nbm_value_eq(&a->items[at_end ? a->nitems - 1 - n : n],
+						&b->items[at_end ? b->nitems - 1 - n : n]))
+		n++;
+	return n;
+}
+
 /* How many containers stand around an item of this document. */
 int
 nbm_document_depth(const NbmDocument *doc)

@@ -66,6 +66,8 @@ extern void nbm_document_open(const NbmKind *kind, Jsonb *content,
 							  NbmDocument *doc);
 extern Jsonb *nbm_document_envelope(const NbmDocument *doc);
 extern char *nbm_document_path(const NbmDocument *doc, int item);
+extern int	nbm_equal_items(const NbmDocument *a, const NbmDocument *b,
+							bool at_end, int limit);
 extern void nbm_item_split(const NbmKind *kind, const JsonbValue *item,
 						   const NbmWhere *where, int depth, NbmSplit *split);
 extern int	nbm_document_depth(const NbmDocument *doc);

@@ -309,6 +309,18 @@ put_item(StringInfo buf, const NbmItem *item)
 	put_outputs(buf, item);
 }
 
+/*
+ * Where an output is said to have its cell's execution count, the cell must
+ * have one.
+ */
+static void
+check_counted(Reader *r, const NbmItem *item)
+{
+	for (int i = 0; i < item->noutputs; i++)
+		if (item->outputs[i].counted && (item->flags & NBM_COUNT_MASK) == 0)
+			damaged(r);
+}
+
 /* Reads a whole item; ids and outputs are new memory of the current context. */
 static void
 get_item(Reader *r, NbmItem *item)
@@ -323,6 +335,7 @@ get_item(Reader *r, NbmItem *item)
 		item->id[i] = get_id(r);
 	item->core = get_part(r);
 	get_outputs(r, item);
+	check_counted(r, item);
 }
 
 /* Writes how many items each array of the document holds. */
@@ -534,6 +547,7 @@ get_patch(Reader *r, NbmItem *item, uint32 mask)
 	for (int i = 0; i < NBM_IDS; i++)
 		if (mask & PATCH_ID(i))
 			item->id[i] = get_id(r);
+	check_counted(r, item);
 }
 
 /*

@@ -28,12 +28,27 @@ typedef struct NbmName
 	bool		is_key;
 } NbmName;
 
-/* qsort comparator of names. */
+/* Order of names. */
 static int
 name_cmp(const void *a, const void *b)
 {
 	return nbm_key_cmp(((const NbmName *) a)->name,
 					   ((const NbmName *) b)->name);
+}
+
+/* qsort comparator: by name; of equal ones keys last, the first items first. */
+static int
+name_item_cmp(const void *a, const void *b)
+{
+	const NbmName *na = a;
+	const NbmName *nb = b;
+	int			order = name_cmp(a, b);
+
+	if (order != 0)
+		return order;
+	if (na->is_key != nb->is_key)
+		return na->is_key ? 1 : -1;
+	return na->index < nb->index ? -1 : na->index > nb->index;
 }
 
 /* The name that a document gives an item: the strong id, else the weak one. */
@@ -97,7 +112,7 @@ nbm_names_open(const NbmLayout *layout, NbmNames *names)
 				names->count++;
 		}
 	}
-	qsort(names->sorted, names->count, sizeof(NbmName), name_cmp);
+	qsort(names->sorted, names->count, sizeof(NbmName), name_item_cmp);
 }
 
 /* The first of the sorted names that is not before this one. */
@@ -164,14 +179,11 @@ nbm_shown_name(const JsonbValue *name)
 int
 nbm_names_find_id(const NbmNames *names, NbmText id)
 {
-	int			found = -1;
+	int			first = first_name(names, id);
 
-	for (int i = first_name(names, id); i < names->count &&
-		 nbm_text_eq(names->sorted[i].name, id); i++)
-		if (!names->sorted[i].is_key &&
-			(found < 0 || names->sorted[i].index < found))
-			found = names->sorted[i].index;
-	return found;
+	return first < names->count && !names->sorted[first].is_key &&
+		nbm_text_eq(names->sorted[first].name, id) ?
+		names->sorted[first].index : -1;
 }
 
 /*

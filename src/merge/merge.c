@@ -64,20 +64,6 @@ say_document(void *name)
 	errcontext("%s", (const char *) name);
 }
 
-/* How many items are equal to base's at the head, or else at the tail. */
-static int
-equal_items(const NbmDocument *base, const NbmDocument *side, bool at_end,
-			int limit)
-{
-	int			n = 0;
-
-	while (n < limit &&
-		   nbm_value_eq(&base->items[at_end ? base->nitems - 1 - n : n],
-						&side->items[at_end ? side->nitems - 1 - n : n]))
-		n++;
-	return n;
-}
-
 /* Opens one of the documents, and takes apart what is not known from base. */
 static void
 open_document(Merge *merge, NbmMergeSide side, Jsonb *content)
@@ -91,9 +77,9 @@ open_document(Merge *merge, NbmMergeSide side, Jsonb *content)
 	nbm_check_depth(&nbm_document_envelope(doc)->root, 0, &whole);
 	merge->splits[side] = palloc_array(NbmSplit, Max(doc->nitems, 1));
 	limit = side == NBM_BASE ? 0 : Min(base->nitems, doc->nitems);
-	merge->head[side] = equal_items(base, doc, false, limit);
-	merge->tail[side] = equal_items(base, doc, true,
-									limit - merge->head[side]);
+	merge->head[side] = nbm_equal_items(base, doc, false, limit);
+	merge->tail[side] = nbm_equal_items(base, doc, true,
+										limit - merge->head[side]);
 	for (int i = 0; i < doc->nitems; i++)
 	{
 		NbmWhere	where = {doc, i, NULL};

@@ -16,6 +16,7 @@
 
 #include "miscadmin.h"
 
+#include "document.h"
 #include "merge_values.h"
 #include "paths.h"
 
@@ -221,29 +222,13 @@ is_text(const JsonbValue *value, NbmMergeRule rule)
 	return true;
 }
 
-/* The text of a string or of an array of strings; "" for nothing. */
+/* The text of a value that is_text(); "" for nothing. */
 NbmText
 nbm_merge_text_of(const JsonbValue *value)
 {
-	NbmText		joined = {"", 0};
-	StringInfoData buf;
+	NbmText		none = {"", 0};
 
-	if (value == NULL)
-		return joined;
-	if (value->type == jbvString)
-		return nbm_text_of(value);
-	initStringInfo(&buf);
-	enlargeStringInfo(&buf, value->val.binary.len);
-	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
-	{
-		JsonbValue	line;
-
-		nbm_element(value->val.binary.data, i, &line);
-		appendBinaryStringInfo(&buf, line.val.string.val, line.val.string.len);
-	}
-	joined.str = buf.data;
-	joined.len = buf.len;
-	return joined;
+	return value == NULL ? none : nbm_multiline_text(value);
 }
 
 /* Makes a value an array of the lines of a text, each with its line feed. */

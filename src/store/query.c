@@ -35,6 +35,10 @@
 #define PLUS " OPERATOR(pg_catalog.+) "
 #define OR_JSON " OPERATOR(pg_catalog.||) "
 
+/* A jsonpath predicate: could this be a key? */
+#define IS_KEY "@.type() == \"number\" && @ >= 1 && @ <= 100000000" \
+	" && @.floor() == @"
+
 #define JOB "notebook_migrate.migration_job"
 #define LINE "notebook_migrate.migration_line"
 #define TURN "notebook_migrate.migration_turn"
@@ -191,10 +195,18 @@ static const QueryText queries[QUERIES] =
 		TEXTOID, TEXTOID, JSONBOID, BYTEAOID, BYTEAOID, INT8OID}
 	},
 	[Q_DESCENTS] = {
-		/* a merge was undone where the item came back and went once more */
+		/*
+		 * A merge was undone where the item came back and went once more.
+		 * What is no list of keys has a NULL for one, not an error of its
+		 * own.
+		 */
 		"SELECT v.version, d.key, d.\"from\", d.change" EQ "'merged'"
 		" FROM notebook_migrate.%1$s_version v"
-		" CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(v.descents)"
+		" CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset("
+		"CASE WHEN NOT v.descents OPERATOR(pg_catalog.@?)"
+		" 'strict $[*] ? (@.type() != \"object\" ||"
+		" !exists(@.key ? (" IS_KEY ")) || !exists(@.from ? (" IS_KEY ")))'"
+		" THEN v.descents ELSE '[{}]' END)"
 		" AS d (key int, \"from\" int, change text)"
 		" WHERE v.%1$s_id" EQ "$1"
 		" AND v.version OPERATOR(pg_catalog.>) $2 AND v.version" LE "$3"

@@ -747,12 +747,15 @@ nbm_store_descents(const NbmStore *store, int32 after, int32 upto, int *count)
 
 	for (uint64 row = 0; row < rows; row++)
 	{
+		bool		no_key;
+		bool		no_from;
+		bool		no_change;
+
 		result[row].version = DatumGetInt32(nbm_query_column(row, 1, NULL));
-		result[row].key = DatumGetInt32(nbm_query_column(row, 2, NULL));
-		result[row].from = DatumGetInt32(nbm_query_column(row, 3, NULL));
-		result[row].is_merge = DatumGetBool(nbm_query_column(row, 4, NULL));
-		if (result[row].key < 1 || result[row].key > NBM_MAX_KEY ||
-			result[row].from < 1 || result[row].from > NBM_MAX_KEY)
+		result[row].key = DatumGetInt32(nbm_query_column(row, 2, &no_key));
+		result[row].from = DatumGetInt32(nbm_query_column(row, 3, &no_from));
+		result[row].is_merge = DatumGetBool(nbm_query_column(row, 4, &no_change));
+		if (no_key || no_from || no_change)
 			damaged(store, "what was split or merged");
 	}
 	SPI_freetuptable(SPI_tuptable);

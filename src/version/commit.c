@@ -69,6 +69,31 @@ nbm_check_size(const char *what, Jsonb *content)
 				 errhint("Remove large outputs, or raise \"notebook_migrate.max_document_size\".")));
 }
 
+/* Raises XX001 where the head's items have keys not given, or one twice. */
+static void
+check_keys(const NbmCommit *commit)
+{
+	const NbmLayout *layout = &commit->parent.layout;
+	int32		max_key;
+	int		   *index = nbm_layout_index(layout, &max_key);
+
+	if (max_key >= commit->head.next_key)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s " INT64_FORMAT " has a key that was never given",
+						commit->store.kind->name, commit->store.id),
+				 errhint("store_verify() lists what is damaged.")));
+	for (int i = 0; i < layout->nitems; i++)
+		if (index[layout->items[i].key] != i)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("%s " INT64_FORMAT " has two %s with the key %d",
+							commit->store.kind->name, commit->store.id,
+							commit->store.kind->items, layout->items[i].key),
+					 errhint("store_verify() lists what is damaged.")));
+	pfree(index);
+}
+
 /*
  * Locks the document and reads its head.  expected, unless NULL, is the
  * version that it must be at.  Raises 02000 for an unknown document and for
@@ -95,13 +120,7 @@ nbm_commit_begin(NbmCommit *commit, const NbmStore *store,
 						*expected),
 				 errhint("Read the newest version and apply the change to it.")));
 	nbm_store_version(store, commit->head.version, &commit->parent);
-	for (int i = 0; i < commit->parent.layout.nitems; i++)
-		if (commit->parent.layout.items[i].key >= commit->head.next_key)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("%s " INT64_FORMAT " has a key that was never given",
-							store->kind->name, store->id),
-					 errhint("store_verify() lists what is damaged.")));
+	check_keys(commit);
 	commit->has_parent = true;
 	commit->next_key = commit->head.next_key;
 	/* time must not run backwards along the versions */
@@ -240,9 +259,9 @@ know_item(Save *save, const NbmDocument *old, int index,
 	candidate->core = split.core.val.binary.data;
 }
 
-/* Finds or makes the envelope's part. */
+/* Finds or makes the envelope's part; old is the head's envelope, or NULL. */
 static void
-place_envelope(Save *save, const NbmDocument *old)
+place_envelope(Save *save, Jsonb *old)
 {
 	Jsonb	   *envelope = nbm_document_envelope(&save->doc);
 	NbmWhere	where = {NULL, 0, "$"};
@@ -251,7 +270,7 @@ place_envelope(Save *save, const NbmDocument *old)
 	nbm_check_depth(&envelope->root, 0, &where);
 	if (old != NULL)
 	{
-		nbm_set_jsonb(&value, nbm_document_envelope(old));
+		nbm_set_jsonb(&value, old);
 		know_stored(save, &value, save->commit->parent.layout.envelope);
 	}
 	nbm_set_jsonb(&value, envelope);
@@ -266,22 +285,6 @@ store_parts(Save *save)
 						!save->commit->has_parent);
 	for (int i = 0; i < save->nuses; i++)
 		*save->uses[i].target = save->parts[save->uses[i].pending].id;
-}
-
-/*
- * The number of items that are equal, byte for byte, at the head (or, with
- * at_end, the tail) of two documents, at most limit.
- */
-static int
-equal_items(const NbmDocument *a, const NbmDocument *b, bool at_end, int limit)
-{
-	int			n = 0;
-
-	while (n < limit &&
-		   nbm_value_eq(&a->items[at_end ? a->nitems - 1 - n : n],
-						&b->items[at_end ? b->nitems - 1 - n : n]))
-		n++;
-	return n;
 }
 
 /*
@@ -300,6 +303,7 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 	NbmCandidates old_side;
 	NbmCandidates new_side;
 	Save		save;
+	Jsonb	   *envelope;
 	int32		version;
 	int			first;
 	int			last;
@@ -313,13 +317,19 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 		old = nbm_read_document(&commit->store, &commit->parent,
 								CurrentMemoryContext);
 	nbm_document_open(commit->store.kind, old, &before);
+	/* a version with the digest of another one: its document is not here */
 	if (before.nitems != parent->nitems)
-		elog(ERROR, "document has %d items, its layout %d", before.nitems,
-			 parent->nitems);
-	first = equal_items(&before, &save.doc, false,
-						Min(before.nitems, save.doc.nitems));
-	last = equal_items(&before, &save.doc, true,
-					   Min(before.nitems, save.doc.nitems) - first);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of %s " INT64_FORMAT " has %d %s, but the digest of a document with %d",
+						commit->head.version, commit->store.kind->name,
+						commit->store.id, parent->nitems,
+						commit->store.kind->items, before.nitems),
+				 errhint("store_verify() lists what is damaged.")));
+	first = nbm_equal_items(&before, &save.doc, false,
+							Min(before.nitems, save.doc.nitems));
+	last = nbm_equal_items(&before, &save.doc, true,
+						   Min(before.nitems, save.doc.nitems) - first);
 	nolds = before.nitems - first - last;
 	nnews = save.doc.nitems - first - last;
 	memcpy(save.layout.items, parent->items, sizeof(NbmItem) * first);
@@ -331,12 +341,18 @@ nbm_commit_document(NbmCommit *commit, Jsonb *content, Jsonb *old)
 		know_item(&save, &before, first + i, &olds[i]);
 	for (int i = 0; i < nnews; i++)
 		place_item(&save, first + i, &news[i]);
-	place_envelope(&save, &before);
+	envelope = nbm_document_envelope(&before);
+	place_envelope(&save, envelope);
+
+	/*
+	 * A trigger on the parts' table can save another document, which is then
+	 * the one that is kept: old may be gone.
+	 */
 	store_parts(&save);
 	old_side.items = olds;
 	old_side.nitems = nolds;
 	old_side.layout = parent;
-	old_side.document = before.root;
+	old_side.document = &envelope->root;
 	new_side.items = news;
 	new_side.nitems = nnews;
 	new_side.layout = &save.layout;

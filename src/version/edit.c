@@ -23,11 +23,14 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/shmem.h"		/* mul_size, in older minor releases */
 #include "utils/builtins.h"
 
+#include "build.h"
 #include "commit.h"
 #include "compare.h"
 #include "edit.h"
+#include "entries.h"
 #include "identity.h"
 #include "names.h"
 
@@ -55,6 +58,10 @@ typedef struct Editing
 	int			room;
 	Jsonb	   *envelope;		/* once it is needed */
 	bool		new_envelope;
+	NbmText    *gone;			/* ids of deleted operators, of which the
+								 * envelope still speaks */
+	int			ngone;
+	int			gone_room;
 	int			number;			/* of the edit, from 0 */
 } Editing;
 
@@ -184,37 +191,29 @@ envelope_of(Editing *e)
 	return &e->envelope->root;
 }
 
-/* An object with one member set, or taken out (value NULL): a new value. */
-static Jsonb *
-with_member(JsonbContainer *object, NbmText key, const JsonbValue *value)
+/*
+ * Takes another value for the envelope.  The one before is freed if it was made
+ * here: a list can have many edits, each of which makes one.
+ */
+static void
+set_envelope(Editing *e, Jsonb *envelope)
 {
-	int			size = object == NULL ? 0 : JsonContainerSize(object);
-	NbmPair    *pairs = palloc_array(NbmPair, size + 1);
-	int			n = 0;
-	NbmWriter	w;
-
-	for (int i = 0; i < size; i++)
-	{
-		nbm_member(object, i, &pairs[n].key, &pairs[n].value);
-		if (!nbm_text_eq(pairs[n].key, key))
-			n++;
-	}
-	if (value != NULL)
-	{
-		pairs[n].key = key;
-		pairs[n++].value = *value;
-	}
-	nbm_writer_init(&w, 0);
-	nbm_writer_object(&w, pairs, n);
-	return nbm_writer_finish(&w);
+	if (e->new_envelope)
+		pfree(e->envelope);
+	e->envelope = envelope;
+	e->new_envelope = true;
 }
 
-/* Sets a member of the envelope. */
+/* Sets a member of the envelope, and frees the value. */
 static void
-set_envelope(Editing *e, const char *key, const JsonbValue *value)
+set_member(Editing *e, const char *key, Jsonb *value)
 {
-	e->envelope = with_member(envelope_of(e), nbm_text(key), value);
-	e->new_envelope = true;
+	NbmMembers	members;
+
+	members.count = 0;
+	nbm_member_jsonb(&members, key, value);
+	set_envelope(e, nbm_object_with(envelope_of(e), &members));
+	pfree(value);
 }
 
 /* An array that grows. */
@@ -231,10 +230,11 @@ add_values(Values *values, JsonbContainer *array)
 	int			count = JsonContainerSize(array);
 
 	if (values->items == NULL)
-		values->items = palloc_array(JsonbValue, Max(count, 1));
+		values->items = nbm_alloc(count, sizeof(JsonbValue));
 	else
-		values->items = repalloc_array(values->items, JsonbValue,
-									   Max(values->count + count, 1));
+		values->items = repalloc_huge(values->items,
+									  mul_size(sizeof(JsonbValue),
+											   Max(values->count + count, 1)));
 	for (int i = 0; i < count; i++)
 		nbm_element(array, i, &values->items[values->count++]);
 }
@@ -244,15 +244,13 @@ static void
 set_links(Editing *e, const Values *links)
 {
 	NbmWriter	w;
-	JsonbValue	value;
 
 	nbm_writer_init(&w, 0);
 	nbm_writer_begin_array(&w, links->count);
 	for (int i = 0; i < links->count; i++)
 		nbm_writer_value(&w, &links->items[i]);
 	nbm_writer_end(&w);
-	nbm_set_jsonb(&value, nbm_writer_finish(&w));
-	set_envelope(e, "links", &value);
+	set_member(e, "links", nbm_writer_finish(&w));
 }
 
 /* The envelope's links, in an array of their own. */
@@ -265,6 +263,107 @@ get_links(Editing *e)
 	if (nbm_get_container(envelope_of(e), "links", true, &array))
 		add_values(&links, array);
 	return links;
+}
+
+/* qsort comparator of ids. */
+static int
+id_cmp(const void *a, const void *b)
+{
+	return nbm_key_cmp(*(const NbmText *) a, *(const NbmText *) b);
+}
+
+/* Was an operator with this id deleted? */
+static bool
+is_gone(const Editing *e, NbmText id)
+{
+	return bsearch(&id, e->gone, e->ngone, sizeof(NbmText), id_cmp) != NULL;
+}
+
+/* Does this end of a link name an operator that was deleted? */
+static bool
+ends_at_gone(const Editing *e, const JsonbValue *link, const char *end)
+{
+	JsonbContainer *object;
+	NbmText		id;
+
+	return nbm_is_object(link) &&
+		nbm_get_container(link->val.binary.data, end, false, &object) &&
+		nbm_get_string(object, "operatorID", &id) && is_gone(e, id);
+}
+
+/* Takes out the links at deleted operators. */
+static void
+forget_links(Editing *e)
+{
+	Values		links = get_links(e);
+	int			n = 0;
+
+	for (int i = 0; i < links.count; i++)
+		if (!ends_at_gone(e, &links.items[i], "source") &&
+			!ends_at_gone(e, &links.items[i], "target"))
+			links.items[n++] = links.items[i];
+	if (n < links.count)
+	{
+		links.count = n;
+		set_links(e, &links);
+	}
+	if (links.items != NULL)
+		pfree(links.items);
+}
+
+/* Takes out the positions of deleted operators. */
+static void
+forget_positions(Editing *e)
+{
+	JsonbContainer *places;
+	NbmPair    *pairs;
+	NbmWriter	w;
+	int			n = 0;
+
+	if (!nbm_get_container(envelope_of(e), "operatorPositions", false, &places))
+		return;
+	pairs = palloc_array(NbmPair, Max(JsonContainerSize(places), 1));
+	for (int i = 0; i < JsonContainerSize(places); i++)
+	{
+		nbm_member(places, i, &pairs[n].key, &pairs[n].value);
+		n += !is_gone(e, pairs[n].key);
+	}
+	if (n < JsonContainerSize(places))
+	{
+		nbm_writer_init(&w, 0);
+		nbm_writer_object(&w, pairs, n);
+		set_member(e, "operatorPositions", nbm_writer_finish(&w));
+	}
+	pfree(pairs);
+}
+
+/*
+ * Takes out what the envelope has of the operators that were deleted.  Done
+ * once for all that are deleted in a row, before anything else looks at the
+ * envelope: to write it anew for each would take its size times their number.
+ */
+static void
+forget_operators(Editing *e)
+{
+	if (e->ngone == 0)
+		return;
+	qsort(e->gone, e->ngone, sizeof(NbmText), id_cmp);
+	forget_links(e);
+	forget_positions(e);
+	e->ngone = 0;
+}
+
+/* Notes that an operator was deleted. */
+static void
+note_gone(Editing *e, NbmText id)
+{
+	if (e->ngone == e->gone_room)
+	{
+		e->gone_room = Max(16, e->gone_room * 2);
+		e->gone = e->gone == NULL ? palloc_array(NbmText, e->gone_room) :
+			repalloc_array(e->gone, NbmText, e->gone_room);
+	}
+	e->gone[e->ngone++] = id;
 }
 
 /* Takes out the link with an id; false where there is none. */
@@ -323,6 +422,7 @@ edit_links(Editing *e, const JsonbValue *change)
 		if (nbm_get_container(change->val.binary.data, "remove", true, &array))
 			for (int i = 0; i < JsonContainerSize(array); i++)
 			{
+				CHECK_FOR_INTERRUPTS();
 				nbm_element(array, i, &id);
 				if (id.type != jbvString ||
 					!remove_link(&links, nbm_text_of(&id)))
@@ -338,104 +438,69 @@ edit_links(Editing *e, const JsonbValue *change)
 		if (!nbm_is_object(&links.items[i]))
 			bad_edit(e, "links", "A link must be an object.");
 	set_links(e, &links);
+	pfree(links.items);
 }
 
-/* Merges positions into the envelope's; null takes one out. */
-static void
-edit_positions(Editing *e, JsonbContainer *positions)
+/*
+ * An object (NULL: an empty one) with the members of another one but for the
+ * one left out, if any, in the place of its own: a new value.  drops_nulls: a
+ * null takes a member out.
+ */
+static Jsonb *
+with_members(JsonbContainer *object, JsonbContainer *changes,
+			 const char *left_out, bool drops_nulls)
 {
-	JsonbContainer *places;
-	NbmPair    *pairs;
-	int			size = 0;
+	NbmBoth		both = {object, changes};
+	Size		size = JsonContainerSize(changes) +
+	(object == NULL ? 0 : JsonContainerSize(object));
+	NbmPair    *pairs = palloc_extended(mul_size(sizeof(NbmPair), size + 1),
+										MCXT_ALLOC_HUGE);
 	int			n = 0;
-	JsonbValue	value;
 	NbmWriter	w;
 
-	if (nbm_get_container(envelope_of(e), "operatorPositions", false, &places))
-		size = JsonContainerSize(places);
-	pairs = palloc_array(NbmPair, size + JsonContainerSize(positions) + 1);
-	for (int i = 0; i < size; i++)
+	while (nbm_both_next(&both))
 	{
-		nbm_member(places, i, &pairs[n].key, &pairs[n].value);
-		if (getKeyJsonValueFromContainer(positions, pairs[n].key.str,
-										 pairs[n].key.len, &value) == NULL)
-			n++;
-	}
-	for (int i = 0; i < JsonContainerSize(positions); i++)
-	{
-		nbm_member(positions, i, &pairs[n].key, &pairs[n].value);
-		if (pairs[n].value.type != jbvNull)
-			n++;
+		bool		changes_it = both.in_b &&
+		!(left_out != NULL && nbm_key_is(both.key, left_out));
+
+		CHECK_FOR_INTERRUPTS();
+		if (changes_it ? drops_nulls && both.vb.type == jbvNull : !both.in_a)
+			continue;
+		pairs[n].key = both.key;
+		pairs[n++].value = changes_it ? both.vb : both.va;
 	}
 	nbm_writer_init(&w, 0);
 	nbm_writer_object(&w, pairs, n);
-	nbm_set_jsonb(&value, nbm_writer_finish(&w));
-	set_envelope(e, "operatorPositions", &value);
+	pfree(pairs);
+	return nbm_writer_finish(&w);
 }
 
-/* Applies the "layout" of an edit. */
+/* Applies the "layout" of an edit: positions by operator, all else as it is. */
 static void
 edit_layout(Editing *e, const JsonbValue *change)
 {
+	static const char *const positions = "operatorPositions";
 	JsonbContainer *layout;
+	JsonbContainer *places = NULL;
+	JsonbValue	value;
+	bool		has_positions;
 
 	if (!nbm_is_object(change))
 		bad_edit(e, "layout", "It must be an object.");
 	layout = change->val.binary.data;
-	for (int i = 0; i < JsonContainerSize(layout); i++)
+	if (nbm_get(layout, "operators", &value) || nbm_get(layout, "links", &value))
+		bad_edit(e, "layout", "Operators and links are no layout.");
+	has_positions = nbm_get(layout, positions, &value);
+	if (has_positions && !nbm_is_object(&value))
+		bad_edit(e, "layout.operatorPositions", "It must be an object.");
+	if (has_positions)
 	{
-		NbmText		key;
-		JsonbValue	value;
-
-		nbm_member(layout, i, &key, &value);
-		if (nbm_key_is(key, "operators") || nbm_key_is(key, "links"))
-			bad_edit(e, "layout", "Operators and links are no layout.");
-		if (!nbm_key_is(key, "operatorPositions"))
-			set_envelope(e, pnstrdup(key.str, key.len), &value);
-		else if (nbm_is_object(&value))
-			edit_positions(e, value.val.binary.data);
-		else
-			bad_edit(e, "layout.operatorPositions", "It must be an object.");
+		(void) nbm_get_container(envelope_of(e), positions, false, &places);
+		set_member(e, positions, with_members(places, value.val.binary.data,
+											  NULL, true));
 	}
-}
-
-/* Does this end of a link name the operator? */
-static bool
-ends_at(const JsonbValue *link, const char *end, NbmText id)
-{
-	JsonbContainer *object;
-	NbmText		found = {NULL, 0};
-
-	return nbm_is_object(link) &&
-		nbm_get_container(link->val.binary.data, end, false, &object) &&
-		nbm_get_string(object, "operatorID", &found) &&
-		nbm_text_eq(found, id);
-}
-
-/* Takes out what the envelope has of an operator. */
-static void
-forget_operator(Editing *e, NbmText id)
-{
-	Values		links = get_links(e);
-	int			n = 0;
-	JsonbContainer *places;
-	JsonbValue	value;
-
-	for (int i = 0; i < links.count; i++)
-		if (!ends_at(&links.items[i], "source", id) &&
-			!ends_at(&links.items[i], "target", id))
-			links.items[n++] = links.items[i];
-	if (n < links.count)
-	{
-		links.count = n;
-		set_links(e, &links);
-	}
-	if (nbm_get_container(envelope_of(e), "operatorPositions", false, &places) &&
-		getKeyJsonValueFromContainer(places, id.str, id.len, &value) != NULL)
-	{
-		nbm_set_jsonb(&value, with_member(places, id, NULL));
-		set_envelope(e, "operatorPositions", &value);
-	}
+	if (JsonContainerSize(layout) > (has_positions ? 1 : 0))
+		set_envelope(e, with_members(envelope_of(e), layout, positions, false));
 }
 
 /* Applies an insert. */
@@ -475,7 +540,7 @@ edit_delete(Editing *e, JsonbContainer *edit)
 	NbmText		id = e->places[index].item.id[NBM_ID_STRONG];
 
 	if (e->kind == &nbm_workflow && id.str != NULL)
-		forget_operator(e, id);
+		note_gone(e, id);
 	remove_place(e, index);
 }
 
@@ -534,6 +599,8 @@ apply_edit(Editing *e, JsonbContainer *edit)
 	}
 	else if (!has_links && !has_layout)
 		bad_edit(e, "", "There is no \"op\".");
+	if (has_links || has_layout)
+		forget_operators(e);
 	if (has_links)
 		edit_links(e, &links);
 	if (has_layout)
@@ -623,6 +690,7 @@ nbm_commit_edits(NbmCommit *commit, Jsonb *edits)
 			bad_edit(&e, "", "An edit must be an object.");
 		apply_edit(&e, edit.val.binary.data);
 	}
+	forget_operators(&e);
 	layout = commit->parent.layout;
 	layout.runs = palloc0_array(int, Max(layout.nruns, 1));
 	layout.nitems = e.count;

@@ -85,7 +85,8 @@ note_kept_items(NbmPrepend *prepend)
 
 /*
  * Locks a document and takes its versions out, into memory of the current
- * context.  Raises 02000 where there is no such document.
+ * context.  Raises 02000 where there is no such document, XX001 where versions
+ * are missing or damaged.
  */
 void
 nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
@@ -99,6 +100,13 @@ nbm_prepend_begin(NbmPrepend *prepend, const NbmStore *store)
 	nbm_store_lock(store, &prepend->head);
 	prepend->now = prepend->head;
 	nbm_store_each_version(store, keep_version, prepend);
+	if (list_length(prepend->kept) != prepend->head.version)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s " INT64_FORMAT " is at version %d, but %d versions are stored",
+						store->kind->name, store->id, prepend->head.version,
+						list_length(prepend->kept)),
+				 errhint("store_verify() lists what is damaged.")));
 	foreach(cell, prepend->kept)
 	{
 		KeptVersion *kept = lfirst(cell);

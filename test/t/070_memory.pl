@@ -80,7 +80,7 @@ is($node->safe_psql('postgres', 'SELECT * FROM notebook_migrate.store_verify(NUL
 # own, which says how large it ever was.
 SKIP:
 {
-	skip 'no /proc', 6 unless -r '/proc/self/status';
+	skip 'no /proc', 7 unless -r '/proc/self/status';
 	$node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION peak() RETURNS int LANGUAGE sql VOLATILE AS
   $$ SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::int / 1024 $$;
@@ -115,6 +115,15 @@ SELECT peak() - :before;});
 SELECT notebook_migrate.notebook_commit(2, ours) AS version FROM large WHERE what = 'contested' \gset
 SELECT peak() - :before;});
 	cmp_ok($mb, '<', 100, 'nor does a commit of as many changed members');
+	$mb = $node->safe_psql('postgres', q{
+INSERT INTO notebook_migrate.workflow (workflow_id, content) SELECT 2, jsonb_build_object(
+  'operators', (SELECT jsonb_agg(jsonb_build_object('operatorID', 'op' || i)) FROM generate_series(1, 2000) AS i),
+  'links', (SELECT jsonb_agg(jsonb_build_object('linkID', 'l' || i, 'source', jsonb_build_object('operatorID', 'op' || i),
+              'target', jsonb_build_object('operatorID', 'op' || i + 1))) FROM generate_series(1, 2000) AS i));
+SELECT peak() AS before \gset
+SELECT notebook_migrate.workflow_edit(2, jsonb_agg(jsonb_build_object('op', 'delete', 'operator', 'op' || i))) AS version FROM generate_series(1, 2000) AS i \gset
+SELECT peak() - :before;});
+	cmp_ok($mb, '<', 100, 'nor does an edit list that deletes 2,000 linked operators one by one');
 }
 
 $node->stop;
