@@ -28,6 +28,7 @@
 #include "maintain.h"
 #include "query.h"
 #include "store.h"
+#include "texera_access.h"
 #include "texera_past.h"
 
 /* How long a batch lasts, and how often its progress is told, in ms. */
@@ -167,6 +168,8 @@ open_tables(Backfill *work, List *attachments)
 		if (attachment->role == NBM_ROLE_MAPPING)
 			work->mappings = *attachment;
 	}
+	if (!OidIsValid(work->vtable))
+		nbm_texera_not_attached("workflow_version");
 	work->past.schema = work->workflows.schema;
 	work->past.table = nbm_table_name(work->vtable);
 	work->present = nbm_table_name(work->workflows.target);

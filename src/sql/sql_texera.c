@@ -212,12 +212,17 @@ mapping_of_duplicate(Oid owner, int64 notebook_id, int64 from, int64 to)
 	return shape;
 }
 
-/* The newest row of versions of a workflow, as the caller; raises 55000. */
+/*
+ * The newest row of versions of a workflow, as the caller.  Raises 55000 where
+ * there is none, or that table (NULL) is not attached.
+ */
 static int64
 newest_vid(const NbmAttachment *versions, int64 workflow_id)
 {
 	int64		vid;
 
+	if (versions == NULL)
+		nbm_texera_not_attached("workflow_version");
 	nbm_check_readable(versions->target, "wid", "vid");
 	if (!ask_number(psprintf("SELECT max(vid)::int8 FROM %s WHERE wid = $1",
 							 nbm_table_name(versions->target)), workflow_id,

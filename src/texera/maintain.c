@@ -41,9 +41,7 @@ nbm_table_owner(Oid table)
 	Oid			owner;
 
 	if (!HeapTupleIsValid(row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the attached table %u is gone", table)));
+		nbm_table_gone(table);
 	owner = ((Form_pg_class) GETSTRUCT(row))->relowner;
 	ReleaseSysCache(row);
 	return owner;
@@ -56,9 +54,7 @@ nbm_table_name(Oid table)
 	char	   *name = get_rel_name(table);
 
 	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the attached table %u is gone", table)));
+		nbm_table_gone(table);
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 									  name);
 }

@@ -154,6 +154,16 @@ ask(const char *query, bool read_only, int64 first, int64 second,
 	return rows;
 }
 
+/* Raises 55000: a table of Texera that is needed was detached. */
+void
+nbm_texera_not_attached(const char *table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("Texera's table \"%s\" is not attached", table),
+			 errhint("Call texera_attach() again.")));
+}
+
 /*
  * Raises 42501 where the current role may not use Texera's table of workflows,
  * or may read the workflow only, and 02000 where it does not see it there.
