@@ -362,14 +362,19 @@ static void
 write_mapping(NbmWrite *write)
 {
 	NbmMappingKey key;
+	NbmMappingKey new_key;
 
-	if (write->new.tuple != NULL && write->old.tuple != NULL &&
-		nbm_row_same(&write->old, &write->new,
-					 write->attachment.content_column))
-		return;
 	if (write->old.tuple != NULL)
 	{
 		(void) mapping_key(write, &write->old, &key);
+		if (write->new.tuple != NULL)
+		{
+			(void) mapping_key(write, &write->new, &new_key);
+			if (memcmp(&key, &new_key, sizeof(key)) == 0 &&
+				nbm_row_same(&write->old, &write->new,
+							 write->attachment.content_column))
+				return;
+		}
 		nbm_mapping_row_forget(&key);
 	}
 	if (write->new.tuple != NULL)
