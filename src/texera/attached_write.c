@@ -513,7 +513,19 @@ nbm_write_failed(const NbmWrite *write, Oid table, const NbmCaught *caught)
 	report_problem(write, nbm_table_name(table), key.words, caught);
 }
 
-/* Does work for a write; false, and a problem written down, where it fails. */
+/* Raises a caught error again where somebody wants the work to end. */
+void
+nbm_check_intervention(const NbmCaught *caught)
+{
+	if (ERRCODE_TO_CATEGORY(caught->sqlstate) == ERRCODE_OPERATOR_INTERVENTION)
+		ereport(ERROR,
+				(errcode(caught->sqlstate), errmsg("%s", caught->message)));
+}
+
+/*
+ * Does work for a write; false, and a problem written down, where it fails.
+ * A cancel stops no save, but those who attach a table, or take its past in.
+ */
 bool
 nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 {
@@ -521,6 +533,8 @@ nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 
 	if (nbm_guarded(work, write, &caught))
 		return true;
+	if (write->is_present)
+		nbm_check_intervention(&caught);
 	nbm_write_failed(write, table, &caught);
 	if (work == nbm_write_take && write->new.tuple != NULL &&
 		write->missed == NULL &&

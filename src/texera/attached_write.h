@@ -36,6 +36,7 @@ extern void nbm_write_maintain(void *write);
 extern void nbm_write_emptied(NbmWrite *write);
 extern void nbm_write_deleted(NbmWrite *write, const int64 *ids, int count);
 extern bool nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table);
+extern void nbm_check_intervention(const NbmCaught *caught);
 extern void nbm_write_failed(const NbmWrite *write, Oid table,
 							 const NbmCaught *caught);
 
