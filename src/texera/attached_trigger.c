@@ -124,7 +124,8 @@ nbm_attached_write(PG_FUNCTION_ARGS)
 		write.old.tuple = trigger->tg_trigtuple;
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		write.new.tuple = trigger->tg_newtuple;
-	if (nbm_is_maintaining() || !find_attachment(trigger, &write))
+	if (!find_attachment(trigger, &write) ||
+		(write.attachment.role == NBM_ROLE_MAPPING && nbm_is_maintaining()))
 		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		nbm_write_emptied(&write);

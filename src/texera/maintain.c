@@ -21,12 +21,13 @@
 #include "guard.h"
 #include "maintain.h"
 #include "mapping_shape.h"
+#include "query.h"
 #include "store.h"
 
-/* Are these our own writes to the application's mappings? */
+/* Is what is written to the application's mappings our own? */
 static bool maintaining = false;
 
-/* Is what fires a trigger written by this room? */
+/* Is what fires the trigger of a mapping table written by this room? */
 bool
 nbm_is_maintaining(void)
 {
@@ -149,6 +150,7 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 		JsonbPGetDatum(shape), Int64GetDatum(pair->workflow_id),
 		Int64GetDatum(pair->notebook_id)
 	};
+	bool		was_maintaining = maintaining;
 	NbmIdentity before;
 	char	   *where;
 	char	   *query;
@@ -184,7 +186,7 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	}
 	PG_FINALLY();
 	{
-		maintaining = false;
+		maintaining = was_maintaining;	/* a trigger may have led here */
 	}
 	PG_END_TRY();
 	note_rows(pair, shape);
