@@ -31,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "commit.h"
 #include "json_patch.h"
 #include "jsonb_bytes.h"
 #include "take.h"
@@ -67,11 +68,16 @@ read_row(NbmChain *chain, int index)
 	return patch;
 }
 
-/* Raises 22023 where a state is no workflow, or has an operator twice. */
+/*
+ * Raises 22023 where a state is no workflow, or has an operator twice, and 54000
+ * where it is beyond the limits of the store: there the sound part ends.
+ */
 static void
 check_state(Jsonb *state)
 {
 	JsonbContainer *operators;
+	NbmDocument doc;
+	NbmWhere	where = {NULL, 0, "$"};
 
 	if (!JB_ROOT_IS_OBJECT(state) ||
 		!nbm_get_container(&state->root, "operators", true, &operators))
@@ -90,6 +96,9 @@ check_state(Jsonb *state)
 							i)));
 	}
 	nbm_check_operators(state);
+	nbm_check_size(nbm_workflow.name, state);
+	nbm_check_depth(&state->root, 0, &where);
+	nbm_document_open(&nbm_workflow, state, &doc);
 }
 
 /* Is a patch without operations? */
