@@ -422,6 +422,10 @@ do_schema(Backfill *work, List *attachments, const int64 *wid)
 	}
 	UnpinPortal(work->portal);
 	SPI_cursor_close(work->portal);
+	SPI_freeplan(work->past.read_row);
+	SPI_freeplan(work->read_present);
+	if (work->read_mappings != NULL)
+		SPI_freeplan(work->read_mappings);
 	tell(work);
 }
 
