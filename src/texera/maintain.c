@@ -13,6 +13,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -210,12 +211,15 @@ nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
 	pairs = nbm_store_mapped_pairs(notebook_id, workflow_id, &count);
 	for (int i = 0; i < count; i++)
 	{
+		int			level = nbm_query_begin();	/* for its memory */
 		NbmAnswer	answer;
 
+		CHECK_FOR_INTERRUPTS();
 		nbm_mapping_answer(&answer, pairs[i].notebook_id, NULL,
 						   pairs[i].workflow_id, NULL);
 		if (answer.has_mapping)
 			write_rows(mappings, &pairs[i],
 					   nbm_mapping_shape(&answer, CurrentMemoryContext), wait);
+		nbm_store_end(level);
 	}
 }

@@ -286,6 +286,9 @@ my ($rate) = $err =~ /NOTICE:  texera_backfill: (\d+ of \d+ workflows.*rows\/s)\
 diag("texera_backfill: $rate");
 my ($first, $last) = split /\n/, $out;
 cmp_ok($last, '<', $first + 2_000_000, 'memory does not grow with the number of workflows');
+$out = $node->safe_psql('past', 'CALL notebook_migrate.texera_backfill();' . "$memory;" . 'CALL notebook_migrate.texera_backfill();' x 5 . "$memory;");
+($first, $last) = split /\n/, $out;
+cmp_ok($last, '<', $first + 30_000, 'nor with the number of calls');
 is_sql('past', "SELECT count(*), count(*) FILTER (WHERE version = 50) FROM workflow_head", "$many|$many", 'all have their 50 versions');
 is_sql('past', "SELECT workflow_id, version FROM notebook_migrate.workflow_version WHERE workflow_id IN (1, $half, $many) AND workflow_at(workflow_id, version) IS DISTINCT FROM content(workflow_id::int, version)", '', 'every state is as it was');
 is_sql('past', 'SELECT count(*) FROM texera_version AS l JOIN workflow_version AS v USING (vid) WHERE v.wid <> l.workflow_id OR NOT exact', 0, 'every label, too');
@@ -293,6 +296,24 @@ is_sql('past', "SELECT count(*) FROM texera_version", 50 * $many, 'all of them')
 is_sql('past', 'SELECT * FROM texera_problem', '', 'no problem');
 is_sql('past', "SELECT count(*) FROM generate_series(1, 50) AS v, workflow_operators($many, v) WHERE operator_key <> position + 1", 0, 'keys all along');
 is_sql('past', 'SELECT * FROM store_verify(\'workflow\', 1)', '', 'sound');
+
+# Mappings are brought up to date one after another, each in memory of its own.
+database('mapped', <<'SQL');
+INSERT INTO workflow (wid, name, content) SELECT i, 'w', (SELECT jsonb_build_object('operators', jsonb_agg(jsonb_build_object('operatorID', 'operator ' || k))) FROM generate_series(1, 200) AS k) FROM generate_series(1, 200) AS i;
+INSERT INTO workflow_version (vid, wid, content) SELECT wid, wid, '[]' FROM workflow;
+INSERT INTO notebook SELECT wid, wid, (SELECT jsonb_build_object('cells', jsonb_agg(jsonb_build_object('cell_type', 'code', 'source', 'cell ' || k, 'metadata', jsonb_build_object('uuid', 'c' || k)))) FROM generate_series(1, 200) AS k) FROM workflow;
+INSERT INTO workflow_notebook_mapping SELECT wid, wid, wid, (SELECT jsonb_build_object('operator_to_cell', jsonb_object_agg('operator ' || k, jsonb_build_array('c' || k))) FROM generate_series(1, 200) AS k) FROM workflow;
+SELECT texera_attach();
+SQL
+my $peak = q{SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]};
+SKIP:
+{
+	skip 'no /proc', 1 unless -e '/proc/self/status';
+	$out = $node->safe_psql('mapped', "SELECT notebook_migrate.texera_attach(); $peak; SELECT notebook_migrate.texera_attach(maintain_mapping => true); $peak");
+	my ($attached, $maintained) = $out =~ /(\d+)/g;
+	cmp_ok($maintained, '<', $attached + 30_000, 'memory does not grow with the number of mappings');
+	is_sql('mapped', q{SELECT DISTINCT mapping ? 'cell_to_operator' FROM workflow_notebook_mapping}, 't', 'all are brought up to date');
+}
 
 $node->stop;
 done_testing();
