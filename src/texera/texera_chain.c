@@ -37,7 +37,10 @@
 #include "take.h"
 #include "texera_chain.h"
 
-/* Reads a row's patch, and its time into the chain. */
+/*
+ * Reads a row's patch, and its time into the chain.  Raises 02000 where it was
+ * deleted since the rows were listed, and class 22 for what is no patch.
+ */
 static Jsonb *
 read_row(NbmChain *chain, int index)
 {
@@ -51,7 +54,7 @@ read_row(NbmChain *chain, int index)
 		elog(ERROR, "could not read a row of workflow_version");
 	if (SPI_processed == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				(errcode(ERRCODE_NO_DATA),
 				 errmsg("the row was deleted meanwhile")));
 	MemoryContextSwitchTo(outer);	/* SPI has one of its own */
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
@@ -187,6 +190,7 @@ nbm_chain_walk(NbmChain *chain)
 		return;
 	switch (ERRCODE_TO_CATEGORY(chain->damage.sqlstate))
 	{
+		case ERRCODE_NO_DATA:
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
 			chain->is_damaged = true;

@@ -297,6 +297,28 @@ is_sql('past', 'SELECT * FROM texera_problem', '', 'no problem');
 is_sql('past', "SELECT count(*) FROM generate_series(1, 50) AS v, workflow_operators($many, v) WHERE operator_key <> position + 1", 0, 'keys all along');
 is_sql('past', 'SELECT * FROM store_verify(\'workflow\', 1)', '', 'sound');
 
+# Rows that are deleted while the past is taken in: what follows them is kept, and the other workflows are done.
+database('pruned', <<'SQL');
+INSERT INTO workflow (name, content) SELECT 'w' || i, '{"operators": [], "links": []}' FROM generate_series(1, 3) AS i;
+INSERT INTO workflow_version (wid, content) SELECT wid, p FROM workflow, (VALUES (1, '[{"op": "remove", "path": "/operators"}, {"op": "remove", "path": "/links"}, {"op": "remove", "path": "/x"}]'),
+  (2, '[{"op": "replace", "path": "/x", "value": 1}]'), (3, '[{"op": "add", "path": "/x", "value": 2}]')) AS u (n, p) ORDER BY wid, n;
+SELECT texera_attach();
+SQL
+{
+	my ($holder, $taker) = map { connection('pruned') } 1 .. 2;
+	ask($holder, "BEGIN; SELECT FROM notebook_migrate.workflow_head WHERE workflow_id = 190001 FOR UPDATE");
+	$taker->{in} .= "CALL notebook_migrate.texera_backfill();\n";
+	$taker->{handle}->pump_nb;
+	$node->poll_query_until('pruned', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^CALL' AND wait_event_type = 'Lock'});
+	$node->safe_psql('pruned', 'DELETE FROM texera_db.workflow_version WHERE wid = 190002 AND vid < 190006');
+	# the batch is over once it has waited: it reads the next workflow anew
+	ask($holder, 'SELECT pg_sleep(0.1); COMMIT');
+	ask($taker, 'SELECT');
+	hang_up($_) foreach $holder, $taker;
+	is_sql('pruned', 'SELECT workflow_id, version FROM workflow_head ORDER BY 1', "190001|3\n190002|2\n190003|3", 'rows that are deleted meanwhile end the sound part of their chain alone');
+	is_sql('pruned', 'SELECT key, sqlstate FROM texera_problem', 'wid 190002 vid 190005|02000', 'which is noted');
+}
+
 # Mappings are brought up to date one after another, each in memory of its own.
 database('mapped', <<'SQL');
 INSERT INTO workflow (wid, name, content) SELECT i, 'w', (SELECT jsonb_build_object('operators', jsonb_agg(jsonb_build_object('operatorID', 'operator ' || k))) FROM generate_series(1, 200) AS k) FROM generate_series(1, 200) AS i;
