@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "attach.h"
 #include "attached_write.h"
@@ -223,12 +224,15 @@ nbm_attach_table(NbmAttachment *attachment, Oid owner)
 	nbm_attachment_add(attachment);
 	nbm_store_end(level);
 	CommandCounterIncrement();
+	/* all that was written until it was locked: the caller's snapshot is older */
+	PushActiveSnapshot(GetLatestSnapshot());
 	/* the rows of versions are the past: texera_backfill() reads them */
 	if (attachment->role != NBM_ROLE_VID)
 		take_present(attachment, owner);
 	if (attachment->role != NBM_ROLE_VID &&
 		attachment->role != NBM_ROLE_MAPPING)
 		delete_absent(attachment, owner);
+	PopActiveSnapshot();
 }
 
 /* Lets a table go: its triggers, if they are still there, and its row. */

@@ -297,6 +297,28 @@ is_sql('past', 'SELECT * FROM texera_problem', '', 'no problem');
 is_sql('past', "SELECT count(*) FROM generate_series(1, 50) AS v, workflow_operators($many, v) WHERE operator_key <> position + 1", 0, 'keys all along');
 is_sql('past', 'SELECT * FROM store_verify(\'workflow\', 1)', '', 'sound');
 
+# Who attaches waits for saves that are under way, and takes them in, whatever his snapshot is.
+database('busy', q{INSERT INTO workflow (name, content) SELECT 'w' || i, '{"operators": []}' FROM generate_series(1, 3) AS i});
+foreach my $begin ('', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;')
+{
+	my ($saver, $attacher) = map { connection('busy') } 1 .. 2;
+	foreach my $n (1, 2)
+	{
+		ask($attacher, $begin);
+		ask($saver, qq{BEGIN; UPDATE texera_db.workflow SET content = '{"operators": [], "n": "$begin$n"}' WHERE wid = 190001;
+			INSERT INTO texera_db.workflow (name, content) VALUES ('new', '{"operators": []}'); DELETE FROM texera_db.workflow WHERE wid = 190001 + $n});
+		$attacher->{in} .= "SELECT notebook_migrate.texera_attach();\n";
+		$attacher->{handle}->pump_nb;
+		$node->poll_query_until('busy', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ 'texera_attach' AND wait_event_type = 'Lock'});
+		ask($saver, 'COMMIT');
+		ask($attacher, $begin ? 'COMMIT' : '');
+		is_sql('busy', 'SELECT wid, workflow_id FROM workflow FULL JOIN workflow_head ON workflow_id = wid WHERE wid IS NULL OR workflow_id IS NULL OR workflow_at(wid) <> content::jsonb', '', "a save under way is not missed: $begin$n");
+	}
+	is_sql('busy', 'SELECT * FROM texera_problem', '', 'no problem') if !$begin;
+	$node->safe_psql('busy', "$path SELECT texera_detach(true); DELETE FROM workflow; ALTER SEQUENCE workflow_wid_seq RESTART 190001; INSERT INTO workflow (name, content) SELECT 'w' || i, '{\"operators\": []}' FROM generate_series(1, 3) AS i");
+	hang_up($_) foreach $saver, $attacher;
+}
+
 # Rows that are deleted while the past is taken in: what follows them is kept, and the other workflows are done.
 database('pruned', <<'SQL');
 INSERT INTO workflow (name, content) SELECT 'w' || i, '{"operators": [], "links": []}' FROM generate_series(1, 3) AS i;
