@@ -103,7 +103,7 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 	nbm_require_arg(fcinfo, 1, "maintain_mapping");
 	nbm_require_administrator();
 	schema = NameStr(*PG_GETARG_NAME(0));
-	namespace = nbm_schema_oid(schema);
+	namespace = get_namespace_oid(schema, false);
 	connect_caller();
 	lock_attachments();
 	for (int i = 0; i < lengthof(texera_tables); i++)

@@ -170,7 +170,6 @@ open_tables(Backfill *work, List *attachments)
 	}
 	if (!OidIsValid(work->vtable))
 		nbm_texera_not_attached("workflow_version");
-	work->past.schema = work->workflows.schema;
 	work->past.table = nbm_table_name(work->vtable);
 	work->present = nbm_table_name(work->workflows.target);
 	if (OidIsValid(work->mappings.target))

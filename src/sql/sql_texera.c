@@ -138,7 +138,7 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	List	   *attachments = nbm_texera_tables(nbm_function_owner(fcinfo));
 	int64		workflow_id;
 	int64		notebook_id;
-	int64		vid = PG_GETARG_INT64(2);
+	int64		vid = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
 	int64		mapping_id;
 	int32		notebook_version = 0;
 	NbmAttachment *mappings = nbm_texera_table(attachments, NBM_ROLE_MAPPING);

@@ -36,8 +36,8 @@ nbm_is_maintaining(void)
 }
 
 /* The role that owns a table. */
-Oid
-nbm_table_owner(Oid table)
+static Oid
+table_owner(Oid table)
 {
 	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	Oid			owner;
@@ -91,7 +91,7 @@ nbm_check_notebook_of(const char *schema, int64 notebook_id,
 	if (notebooks == NULL)
 		return;
 	nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
-	nbm_become_owner(nbm_table_owner(notebooks->target), &before);
+	nbm_become_owner(table_owner(notebooks->target), &before);
 	if (SPI_execute_with_args(psprintf("SELECT FROM %s WHERE %s = $1 AND wid <> $2",
 									   nbm_table_name(notebooks->target),
 									   quote_identifier(notebooks->key_column)),
@@ -174,7 +174,7 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	maintaining = true;
 	PG_TRY();
 	{
-		nbm_become_owner(nbm_table_owner(mappings->target), &before);
+		nbm_become_owner(table_owner(mappings->target), &before);
 		if (SPI_execute_with_args(psprintf("SELECT FROM %s %s FOR NO KEY UPDATE%s",
 										   nbm_table_name(mappings->target), where,
 										   wait ? "" : " NOWAIT"),

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -18,8 +20,6 @@
 #include "utils/relcache.h"
 #include "utils/rls.h"
 
-#include "access/relation.h"
-#include "catalog/namespace.h"
 #include "attached_row.h"
 #include "guard.h"
 #include "maintain.h"
