@@ -57,6 +57,7 @@ look_up(void *arg)
 
 	nbm_become(lookup->write->owner, &before);
 	level = nbm_store_begin();
+	nbm_wait_briefly();
 	lookup->is_attached = nbm_attachment_find(lookup->table, attachment);
 	if (lookup->is_attached)
 	{

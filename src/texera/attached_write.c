@@ -22,15 +22,22 @@
 /* How long a save waits for locks that are not a document's, in ms. */
 #define LOCK_TIMEOUT "100"
 
+/* Lets nobody wait long for a lock until the current nest level ends. */
+void
+nbm_wait_briefly(void)
+{
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT,
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
 /* Opens the store with the owner's rights, to wait for nobody long. */
 static int
 begin(Oid owner, NbmIdentity *before)
 {
 	int			level = nbm_owner_begin(owner, before);
 
-	(void) set_config_option("lock_timeout", LOCK_TIMEOUT,
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_wait_briefly();
 	return level;
 }
 

@@ -31,6 +31,7 @@ typedef struct NbmWrite
 #define NBM_TRIGGER_NAME "notebook_migrate"
 #define NBM_TRUNCATE_TRIGGER_NAME "notebook_migrate_truncate"
 
+extern void nbm_wait_briefly(void);
 extern void nbm_write_take(void *write);
 extern void nbm_write_maintain(void *write);
 extern void nbm_write_emptied(NbmWrite *write);

@@ -221,6 +221,11 @@ is_sql('parallel', 'SELECT * FROM store_verify(NULL, NULL)', '', 'in parallel: s
 	ask($saver, 'UPDATE workflow SET content = content(1) WHERE wid = 190003');
 	is_sql('parallel', q{SELECT mapping FROM workflow_notebook_mapping}, '{"cell_to_operator": {}, "operator_to_cell": {}}', 'the next save brings the mapping up to date');
 
+	# Nor for the table that says what is attached.
+	ask($holder, 'BEGIN; LOCK TABLE notebook_migrate.attachment');
+	cmp_ok($takes->("SET statement_timeout = 5000; UPDATE workflow SET description = 'x' WHERE wid = 190003; RESET statement_timeout"), '<', 2000, 'a lock on what is attached is not waited for either');
+	ask($holder, 'ROLLBACK');
+
 	# A save may be prepared, and committed by another session.
 	ask($saver, "DELETE FROM texera_problem; BEGIN; INSERT INTO workflow_version (wid, content) VALUES (190003, '[]'); UPDATE workflow SET content = content(2) WHERE wid = 190003; PREPARE TRANSACTION 'a save'");
 	is_sql('parallel', q{SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190003}, 1, 'prepared: not there yet');
