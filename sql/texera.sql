@@ -75,6 +75,13 @@ SELECT texera_mapping(190001);
 \echo :SQLSTATE
 SELECT texera_mapping(1);
 \echo :SQLSTATE
+-- A row that is moved to another vid is known by that one.
+BEGIN;
+UPDATE workflow_notebook_mapping SET vid = 190006;
+SELECT vid FROM texera_mapping_row WHERE workflow_id = 190002;
+DELETE FROM workflow_notebook_mapping;
+SELECT vid FROM texera_mapping_row WHERE workflow_id = 190002;
+ROLLBACK;
 -- The application's row is as it was, until it is asked for.
 SELECT mapping -> 'operator_to_cell' FROM workflow_notebook_mapping;
 SELECT texera_attach(maintain_mapping => true);
@@ -124,6 +131,14 @@ SELECT texera_attach();
 SELECT max(version) FROM public.label WHERE workflow_id = 190002;
 SELECT texera_detach(drop_data => true);
 SELECT (SELECT count(*) FROM notebook_migrate.workflow WHERE workflow_id > 190000) + (SELECT count(*) FROM notebook_migrate.notebook WHERE notebook_id > 190000) + (SELECT count(*) FROM public.label) AS left_over;
+-- A cancel, which stops no save, stops the one who attaches.
+INSERT INTO workflow (name, content) SELECT 'large', content(VARIADIC array_agg(i::text)) FROM generate_series(1, 30000) AS i;
+SET statement_timeout = 20;
+SELECT texera_attach();
+\echo :SQLSTATE
+RESET statement_timeout;
+SELECT * FROM public.problem WHERE sqlstate = '57014';
+SELECT count(*) FROM attachment;
 DROP SCHEMA texera_db CASCADE;
 SELECT texera_attach();
 \echo :SQLSTATE

@@ -88,6 +88,20 @@ CALL texera_backfill();
 SELECT h.name, h.version, (SELECT count(*) FROM workflow_version v WHERE v.wid = w.wid AND v.vid <= 190000 + h.row) AS row, h.exact, h.code
   FROM public.history h JOIN workflow w USING (name) WHERE name ~ 'nothing' ORDER BY h.name, h.version;
 SELECT key, message FROM texera_problem;
+
+-- Where a state is beyond the limits of the store, the chain is kept from there on.
+DELETE FROM texera_problem;
+SELECT texera_detach(drop_data => true);
+SELECT chain('too large', state(3), :'first', :'to1', '[{"op": "remove", "path": "/x"}]',
+  jsonb_build_array(jsonb_build_object('op', 'add', 'path', '/x', 'value', repeat('x', 1100000)))::text, :'to2');
+SELECT texera_attach();
+DELETE FROM texera_problem;
+SET notebook_migrate.max_document_size = '1MB';
+SELECT max(wid) AS large FROM workflow \gset
+CALL texera_backfill(:large);
+RESET notebook_migrate.max_document_size;
+SELECT key ~ (SELECT 'vid ' || vid FROM texera_db.workflow_version WHERE length(content) > 1000000) AS there, sqlstate, message FROM texera_problem;
+SELECT version, exact, code FROM public.history WHERE name = 'too large' ORDER BY version;
 DELETE FROM texera_problem;
 SELECT texera_detach(drop_data => true);
 SELECT count(*) FROM texera_backfill_progress;

@@ -60,6 +60,21 @@ lock_attachments(void)
 	nbm_store_end(level);
 }
 
+/*
+ * Lets the tables of a schema go, or (NULL) all of Texera: those too that were
+ * dropped, or whose role another table has by now.
+ */
+static void
+detach_texera(const char *schema)
+{
+	int			level = nbm_store_begin();
+	ListCell   *cell;
+
+	foreach(cell, nbm_attachments(schema))
+		nbm_detach_table(((NbmAttachment *) lfirst(cell))->target);
+	nbm_store_end(level);
+}
+
 /* Brings all mapping rows of the application up to date. */
 static void
 maintain_all(const char *schema, Oid owner)
@@ -88,7 +103,7 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 	nbm_require_arg(fcinfo, 1, "maintain_mapping");
 	nbm_require_administrator();
 	schema = NameStr(*PG_GETARG_NAME(0));
-	namespace = nbm_schema_oid(schema);
+	namespace = get_namespace_oid(schema, false);
 	connect_caller();
 	lock_attachments();
 	for (int i = 0; i < lengthof(texera_tables); i++)
@@ -116,6 +131,7 @@ nbm_texera_attach(PG_FUNCTION_ARGS)
 		taken = table->role;
 		count++;
 	}
+	detach_texera(schema);
 	/* one is read along with another: not before all are checked, and locked */
 	for (int i = 0; i < count; i++)
 		nbm_attach_table(&attachments[i], owner);
@@ -153,25 +169,21 @@ Datum
 nbm_texera_detach(PG_FUNCTION_ARGS)
 {
 	Oid			owner = nbm_function_owner(fcinfo);
-	List	   *attachments;
-	ListCell   *cell;
 	int			level;
 
 	nbm_require_arg(fcinfo, 0, "drop_data");
 	nbm_require_administrator();
 	connect_caller();
 	lock_attachments();
-	level = nbm_store_begin();
-	attachments = nbm_attachments(NULL);
-	foreach(cell, attachments)
-		nbm_detach_table(((NbmAttachment *) lfirst(cell))->target);
+	detach_texera(NULL);
 	if (PG_GETARG_BOOL(0))
 	{
 		drop_documents(&nbm_workflow, owner);
 		drop_documents(&nbm_notebook, owner);
+		level = nbm_store_begin();
 		nbm_texera_forget_all();
+		nbm_store_end(level);
 	}
-	nbm_store_end(level);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -27,7 +27,9 @@
 #include "attached_write.h"
 #include "maintain.h"
 #include "query.h"
+#include "settings.h"
 #include "store.h"
+#include "texera_access.h"
 #include "texera_past.h"
 
 /* How long a batch lasts, and how often its progress is told, in ms. */
@@ -119,9 +121,7 @@ begin_piece(const Backfill *work)
 {
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	nbm_setting_pin_path();
 	if (work->read_present != NULL)
 		lock_tables(work);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -167,7 +167,8 @@ open_tables(Backfill *work, List *attachments)
 		if (attachment->role == NBM_ROLE_MAPPING)
 			work->mappings = *attachment;
 	}
-	work->past.schema = work->workflows.schema;
+	if (!OidIsValid(work->vtable))
+		nbm_texera_not_attached("workflow_version");
 	work->past.table = nbm_table_name(work->vtable);
 	work->present = nbm_table_name(work->workflows.target);
 	if (OidIsValid(work->mappings.target))
@@ -419,6 +420,10 @@ do_schema(Backfill *work, List *attachments, const int64 *wid)
 	}
 	UnpinPortal(work->portal);
 	SPI_cursor_close(work->portal);
+	SPI_freeplan(work->past.read_row);
+	SPI_freeplan(work->read_present);
+	if (work->read_mappings != NULL)
+		SPI_freeplan(work->read_mappings);
 	tell(work);
 }
 

@@ -138,7 +138,7 @@ nbm_texera_import_mapping(PG_FUNCTION_ARGS)
 	List	   *attachments = nbm_texera_tables(nbm_function_owner(fcinfo));
 	int64		workflow_id;
 	int64		notebook_id;
-	int64		vid = PG_GETARG_INT64(2);
+	int64		vid = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
 	int64		mapping_id;
 	int32		notebook_version = 0;
 	NbmAttachment *mappings = nbm_texera_table(attachments, NBM_ROLE_MAPPING);
@@ -212,12 +212,17 @@ mapping_of_duplicate(Oid owner, int64 notebook_id, int64 from, int64 to)
 	return shape;
 }
 
-/* The newest row of versions of a workflow, as the caller; raises 55000. */
+/*
+ * The newest row of versions of a workflow, as the caller.  Raises 55000 where
+ * there is none, or that table (NULL) is not attached.
+ */
 static int64
 newest_vid(const NbmAttachment *versions, int64 workflow_id)
 {
 	int64		vid;
 
+	if (versions == NULL)
+		nbm_texera_not_attached("workflow_version");
 	nbm_check_readable(versions->target, "wid", "vid");
 	if (!ask_number(psprintf("SELECT max(vid)::int8 FROM %s WHERE wid = $1",
 							 nbm_table_name(versions->target)), workflow_id,
@@ -256,6 +261,29 @@ insert_mapping(const NbmAttachment *mappings, int64 workflow_id, int64 vid,
 	nbm_store_end(level);
 }
 
+/*
+ * Copies a notebook to a workflow, with the caller's rights; returns the
+ * copy's id.  Raises 02000 where there is none to copy, or to be found then.
+ */
+static int64
+copy_notebook(const NbmAttachment *notebooks, int64 notebook_id,
+			  int64 workflow_id)
+{
+	const char *name = nbm_table_name(notebooks->target);
+	const char *key = quote_identifier(notebooks->key_column);
+	int64		copy;
+
+	if (!ask_number(psprintf("INSERT INTO %s (wid, notebook) SELECT " INT64_FORMAT
+							 ", n.notebook FROM %s n WHERE n.%s = $1 RETURNING %s::int8",
+							 name, workflow_id, name, key, key), notebook_id,
+					SPI_OK_INSERT_RETURNING, &copy))
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("notebook " INT64_FORMAT " was not copied", notebook_id),
+				 errdetail("It was deleted meanwhile, or a trigger of Texera's table left the copy out.")));
+	return copy;
+}
+
 PG_FUNCTION_INFO_V1(nbm_texera_clone);
 
 /* texera_clone(from_wid, to_wid) -> the nid of the duplicate's notebook */
@@ -289,13 +317,7 @@ nbm_texera_clone(PG_FUNCTION_ARGS)
 		shape = mapping_of_duplicate(owner, old_id, from, to);
 	if (shape != NULL)
 		vid = newest_vid(versions, to);
-	if (!ask_number(psprintf("INSERT INTO %s (wid, notebook) SELECT " INT64_FORMAT
-							 ", n.notebook FROM %s n WHERE n.wid = $1 RETURNING %s::int8",
-							 nbm_table_name(notebooks->target), to,
-							 nbm_table_name(notebooks->target),
-							 quote_identifier(notebooks->key_column)),
-					from, SPI_OK_INSERT_RETURNING, &new_id))
-		elog(ERROR, "could not copy the notebook");
+	new_id = copy_notebook(notebooks, old_id, to);
 	if (shape != NULL)
 		insert_mapping(mappings, to, vid, new_id, shape);
 	PG_RETURN_INT64(new_id);

@@ -12,7 +12,6 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
-#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -24,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 
 #include "attach.h"
 #include "attached_write.h"
@@ -36,11 +36,11 @@
 /* The column that the newest row of a workflow is read under. */
 #define NEWEST_VID "notebook_migrate_vid"
 
-/* Runs a statement in the application's tables, with the caller's rights. */
-void
-nbm_application_run(const char *query, int expected)
+/* Runs a command in the application's schema, with the caller's rights. */
+static void
+run_command(const char *query)
 {
-	if (SPI_execute(query, false, 0) != expected)
+	if (SPI_execute(query, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "statement failed: %s", query);
 }
 
@@ -193,17 +193,15 @@ create_triggers(const NbmAttachment *attachment)
 {
 	const char *name = nbm_table_name(attachment->target);
 
-	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRIGGER_NAME
-								 " AFTER INSERT%s ON %s FOR EACH ROW"
-								 " EXECUTE FUNCTION notebook_migrate.attached_write()",
-								 attachment->role == NBM_ROLE_VID ? "" :
-								 " OR UPDATE OR DELETE", name),
-						SPI_OK_UTILITY);
-	nbm_application_run(psprintf("CREATE TRIGGER " NBM_TRUNCATE_TRIGGER_NAME
-								 " AFTER TRUNCATE ON %s FOR EACH STATEMENT"
-								 " EXECUTE FUNCTION notebook_migrate.attached_write()",
-								 name),
-						SPI_OK_UTILITY);
+	run_command(psprintf("CREATE TRIGGER " NBM_TRIGGER_NAME
+						 " AFTER INSERT%s ON %s FOR EACH ROW"
+						 " EXECUTE FUNCTION notebook_migrate.attached_write()",
+						 attachment->role == NBM_ROLE_VID ? "" :
+						 " OR UPDATE OR DELETE", name));
+	run_command(psprintf("CREATE TRIGGER " NBM_TRUNCATE_TRIGGER_NAME
+						 " AFTER TRUNCATE ON %s FOR EACH STATEMENT"
+						 " EXECUTE FUNCTION notebook_migrate.attached_write()",
+						 name));
 }
 
 /*
@@ -223,12 +221,19 @@ nbm_attach_table(NbmAttachment *attachment, Oid owner)
 	nbm_attachment_add(attachment);
 	nbm_store_end(level);
 	CommandCounterIncrement();
+
+	/*
+	 * all that was written until it was locked: the caller's snapshot is
+	 * older
+	 */
+	PushActiveSnapshot(GetLatestSnapshot());
 	/* the rows of versions are the past: texera_backfill() reads them */
 	if (attachment->role != NBM_ROLE_VID)
 		take_present(attachment, owner);
 	if (attachment->role != NBM_ROLE_VID &&
 		attachment->role != NBM_ROLE_MAPPING)
 		delete_absent(attachment, owner);
+	PopActiveSnapshot();
 }
 
 /* Lets a table go: its triggers, if they are still there, and its row. */
@@ -243,16 +248,8 @@ nbm_detach_table(Oid target)
 	for (int i = 0; i < lengthof(triggers); i++)
 		if (get_rel_name(target) != NULL &&
 			OidIsValid(get_trigger_oid(target, triggers[i], true)))
-			nbm_application_run(psprintf("DROP TRIGGER %s ON %s", triggers[i],
-										 nbm_table_name(target)),
-								SPI_OK_UTILITY);
+			run_command(psprintf("DROP TRIGGER %s ON %s", triggers[i],
+								 nbm_table_name(target)));
 	nbm_attachment_drop(target);
 	nbm_store_end(level);
-}
-
-/* A schema by name; raises 3F000 where there is none. */
-Oid
-nbm_schema_oid(const char *schema)
-{
-	return get_namespace_oid(schema, false);
 }

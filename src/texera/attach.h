@@ -11,7 +11,5 @@ extern void nbm_attach_table(NbmAttachment *attachment, Oid owner);
 extern void nbm_attach_check(const NbmAttachment *attachment);
 extern void nbm_attachment_allow(Oid target, bool maintain);
 extern void nbm_detach_table(Oid target);
-extern Oid	nbm_schema_oid(const char *schema);
-extern void nbm_application_run(const char *query, int expected);
 
 #endif							/* NBM_ATTACH_H */

@@ -154,18 +154,31 @@ nbm_row_same(const NbmRow *a, const NbmRow *b, const char *column)
 	return datum_image_eq(va, vb, attribute->attbyval, attribute->attlen);
 }
 
+/* Raises 42P01: an attached table was dropped. */
+void
+nbm_table_gone(Oid table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("the attached table %u is gone", table),
+			 errhint("Attach the application again.")));
+}
+
 /*
  * Locks a table of the application that is about to be read with the caller's
- * rights.  Raises 42809 where it has become a view, and 42703 or 42804 where
- * a column (the second may be NULL) is no integer: else code of the table's
- * owner, such as a cast, would run with those rights.
+ * rights.  Raises 42P01 where it is gone, 42809 where it has become a view, and
+ * 42703 or 42804 where a column (the second may be NULL) is no integer: else
+ * code of the table's owner, such as a cast, would run with those rights.
  */
 void
 nbm_check_readable(Oid target, const char *key, const char *other)
 {
-	Relation	relation = relation_open(target, AccessShareLock);
-	const char *name = RelationGetRelationName(relation);
+	Relation	relation = try_relation_open(target, AccessShareLock);
+	const char *name;
 
+	if (relation == NULL)
+		nbm_table_gone(target);
+	name = RelationGetRelationName(relation);
 	if (relation->rd_rel->relkind != RELKIND_RELATION &&
 		relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,

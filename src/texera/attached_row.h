@@ -25,6 +25,7 @@ extern char *nbm_row_text(const NbmRow *row, const char *column);
 extern Jsonb *nbm_row_jsonb(const NbmRow *row, const char *column);
 extern bool nbm_row_same(const NbmRow *a, const NbmRow *b,
 						 const char *column);
+extern void nbm_table_gone(Oid table) __attribute__((noreturn));
 extern void nbm_check_column(TupleDesc desc, const char *table,
 							 const char *column, bool is_key);
 extern void nbm_check_readable(Oid target, const char *key,

@@ -57,6 +57,7 @@ look_up(void *arg)
 
 	nbm_become(lookup->write->owner, &before);
 	level = nbm_store_begin();
+	nbm_wait_briefly();
 	lookup->is_attached = nbm_attachment_find(lookup->table, attachment);
 	if (lookup->is_attached)
 	{
@@ -124,7 +125,8 @@ nbm_attached_write(PG_FUNCTION_ARGS)
 		write.old.tuple = trigger->tg_trigtuple;
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		write.new.tuple = trigger->tg_newtuple;
-	if (nbm_is_maintaining() || !find_attachment(trigger, &write))
+	if (!find_attachment(trigger, &write) ||
+		(write.attachment.role == NBM_ROLE_MAPPING && nbm_is_maintaining()))
 		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		nbm_write_emptied(&write);

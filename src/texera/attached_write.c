@@ -23,13 +23,20 @@
 /* How long a save waits for locks that are not a document's, in ms. */
 #define LOCK_TIMEOUT "100"
 
+/* Lets nobody wait long for a lock until the current nest level ends. */
+void
+nbm_wait_briefly(void)
+{
+	nbm_setting_put("lock_timeout", LOCK_TIMEOUT);
+}
+
 /* Opens the store with the owner's rights, to wait for nobody long. */
 static int
 begin(Oid owner, NbmIdentity *before)
 {
 	int			level = nbm_owner_begin(owner, before);
 
-	nbm_setting_put("lock_timeout", LOCK_TIMEOUT);
+	nbm_wait_briefly();
 	return level;
 }
 
@@ -361,14 +368,19 @@ static void
 write_mapping(NbmWrite *write)
 {
 	NbmMappingKey key;
+	NbmMappingKey new_key;
 
-	if (write->new.tuple != NULL && write->old.tuple != NULL &&
-		nbm_row_same(&write->old, &write->new,
-					 write->attachment.content_column))
-		return;
 	if (write->old.tuple != NULL)
 	{
 		(void) mapping_key(write, &write->old, &key);
+		if (write->new.tuple != NULL)
+		{
+			(void) mapping_key(write, &write->new, &new_key);
+			if (memcmp(&key, &new_key, sizeof(key)) == 0 &&
+				nbm_row_same(&write->old, &write->new,
+							 write->attachment.content_column))
+				return;
+		}
 		nbm_mapping_row_forget(&key);
 	}
 	if (write->new.tuple != NULL)
@@ -507,7 +519,19 @@ nbm_write_failed(const NbmWrite *write, Oid table, const NbmCaught *caught)
 	report_problem(write, nbm_table_name(table), key.words, caught);
 }
 
-/* Does work for a write; false, and a problem written down, where it fails. */
+/* Raises a caught error again where somebody wants the work to end. */
+void
+nbm_check_intervention(const NbmCaught *caught)
+{
+	if (ERRCODE_TO_CATEGORY(caught->sqlstate) == ERRCODE_OPERATOR_INTERVENTION)
+		ereport(ERROR,
+				(errcode(caught->sqlstate), errmsg("%s", caught->message)));
+}
+
+/*
+ * Does work for a write; false, and a problem written down, where it fails.
+ * A cancel stops no save, but those who attach a table, or take its past in.
+ */
 bool
 nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 {
@@ -515,6 +539,8 @@ nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table)
 
 	if (nbm_guarded(work, write, &caught))
 		return true;
+	if (write->is_present)
+		nbm_check_intervention(&caught);
 	nbm_write_failed(write, table, &caught);
 	if (work == nbm_write_take && write->new.tuple != NULL &&
 		write->missed == NULL &&

@@ -31,11 +31,13 @@ typedef struct NbmWrite
 #define NBM_TRIGGER_NAME "notebook_migrate"
 #define NBM_TRUNCATE_TRIGGER_NAME "notebook_migrate_truncate"
 
+extern void nbm_wait_briefly(void);
 extern void nbm_write_take(void *write);
 extern void nbm_write_maintain(void *write);
 extern void nbm_write_emptied(NbmWrite *write);
 extern void nbm_write_deleted(NbmWrite *write, const int64 *ids, int count);
 extern bool nbm_write_guarded(NbmWork work, NbmWrite *write, Oid table);
+extern void nbm_check_intervention(const NbmCaught *caught);
 extern void nbm_write_failed(const NbmWrite *write, Oid table,
 							 const NbmCaught *caught);
 

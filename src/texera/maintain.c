@@ -13,6 +13,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -21,12 +22,13 @@
 #include "guard.h"
 #include "maintain.h"
 #include "mapping_shape.h"
+#include "query.h"
 #include "store.h"
 
-/* Are these our own writes to the application's mappings? */
+/* Is what is written to the application's mappings our own? */
 static bool maintaining = false;
 
-/* Is what fires a trigger written by this room? */
+/* Is what fires the trigger of a mapping table written by this room? */
 bool
 nbm_is_maintaining(void)
 {
@@ -34,16 +36,14 @@ nbm_is_maintaining(void)
 }
 
 /* The role that owns a table. */
-Oid
-nbm_table_owner(Oid table)
+static Oid
+table_owner(Oid table)
 {
 	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	Oid			owner;
 
 	if (!HeapTupleIsValid(row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the attached table %u is gone", table)));
+		nbm_table_gone(table);
 	owner = ((Form_pg_class) GETSTRUCT(row))->relowner;
 	ReleaseSysCache(row);
 	return owner;
@@ -56,9 +56,7 @@ nbm_table_name(Oid table)
 	char	   *name = get_rel_name(table);
 
 	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the attached table %u is gone", table)));
+		nbm_table_gone(table);
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 									  name);
 }
@@ -93,7 +91,7 @@ nbm_check_notebook_of(const char *schema, int64 notebook_id,
 	if (notebooks == NULL)
 		return;
 	nbm_check_readable(notebooks->target, "wid", notebooks->key_column);
-	nbm_become_owner(nbm_table_owner(notebooks->target), &before);
+	nbm_become_owner(table_owner(notebooks->target), &before);
 	if (SPI_execute_with_args(psprintf("SELECT FROM %s WHERE %s = $1 AND wid <> $2",
 									   nbm_table_name(notebooks->target),
 									   quote_identifier(notebooks->key_column)),
@@ -153,6 +151,7 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 		JsonbPGetDatum(shape), Int64GetDatum(pair->workflow_id),
 		Int64GetDatum(pair->notebook_id)
 	};
+	bool		was_maintaining = maintaining;
 	NbmIdentity before;
 	char	   *where;
 	char	   *query;
@@ -175,7 +174,7 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	maintaining = true;
 	PG_TRY();
 	{
-		nbm_become_owner(nbm_table_owner(mappings->target), &before);
+		nbm_become_owner(table_owner(mappings->target), &before);
 		if (SPI_execute_with_args(psprintf("SELECT FROM %s %s FOR NO KEY UPDATE%s",
 										   nbm_table_name(mappings->target), where,
 										   wait ? "" : " NOWAIT"),
@@ -188,7 +187,7 @@ write_rows(const NbmAttachment *mappings, const NbmMappedPair *pair,
 	}
 	PG_FINALLY();
 	{
-		maintaining = false;
+		maintaining = was_maintaining;	/* a trigger may have led here */
 	}
 	PG_END_TRY();
 	note_rows(pair, shape);
@@ -212,12 +211,15 @@ nbm_maintain_mappings(const char *schema, const int64 *notebook_id,
 	pairs = nbm_store_mapped_pairs(notebook_id, workflow_id, &count);
 	for (int i = 0; i < count; i++)
 	{
+		int			level = nbm_query_begin();	/* for its memory */
 		NbmAnswer	answer;
 
+		CHECK_FOR_INTERRUPTS();
 		nbm_mapping_answer(&answer, pairs[i].notebook_id, NULL,
 						   pairs[i].workflow_id, NULL);
 		if (answer.has_mapping)
 			write_rows(mappings, &pairs[i],
 					   nbm_mapping_shape(&answer, CurrentMemoryContext), wait);
+		nbm_store_end(level);
 	}
 }

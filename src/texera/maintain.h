@@ -13,7 +13,6 @@ extern void nbm_maintain_mappings(const char *schema,
 extern void nbm_check_notebook_of(const char *schema, int64 notebook_id,
 								  int64 workflow_id);
 extern bool nbm_is_maintaining(void);
-extern Oid	nbm_table_owner(Oid table);
 extern char *nbm_table_name(Oid table);
 
 #endif							/* NBM_MAINTAIN_H */

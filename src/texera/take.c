@@ -193,8 +193,9 @@ salvage(const NbmLayout *cells, const NbmLayout *operators, Jsonb *mapping,
 /*
  * Takes a mapping in as authored, for *notebook_version (0: the head's goes
  * there) and the version of the workflow that its row was written by (NULL:
- * the head).  What is unsound is left out and listed.  Returns its id; 0 where nothing of it is sound, or
- * where it is what the store answers anyway, as after it was written by us.
+ * the head).  What is unsound is left out and listed.  Returns its id; 0 where
+ * nothing of it is sound, or where it is what the store answers anyway, as
+ * after it was written by us.
  */
 int64
 nbm_take_mapping(int64 notebook_id, int64 workflow_id, const int64 *vid,

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -18,8 +20,6 @@
 #include "utils/relcache.h"
 #include "utils/rls.h"
 
-#include "access/relation.h"
-#include "catalog/namespace.h"
 #include "attached_row.h"
 #include "guard.h"
 #include "maintain.h"
@@ -152,6 +152,16 @@ ask(const char *query, bool read_only, int64 first, int64 second,
 	}
 	nbm_store_end(level);
 	return rows;
+}
+
+/* Raises 55000: a table of Texera that is needed was detached. */
+void
+nbm_texera_not_attached(const char *table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("Texera's table \"%s\" is not attached", table),
+			 errhint("Call texera_attach() again.")));
 }
 
 /*

@@ -14,6 +14,8 @@ extern NbmAttachment *nbm_texera_table(List *attachments, NbmRole role);
 extern List *nbm_texera_tables(Oid owner);
 extern bool nbm_texera_may(List *attachments, const NbmKind *kind, int64 id,
 						   bool write);
+extern void nbm_texera_not_attached(const char *table)
+			__attribute__((noreturn));
 extern void nbm_texera_require(List *attachments, int64 workflow_id,
 							   bool write);
 extern int64 nbm_texera_notebook(List *attachments, int64 workflow_id);

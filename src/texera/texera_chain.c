@@ -31,12 +31,16 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "commit.h"
 #include "json_patch.h"
 #include "jsonb_bytes.h"
 #include "take.h"
 #include "texera_chain.h"
 
-/* Reads a row's patch, and its time into the chain. */
+/*
+ * Reads a row's patch, and its time into the chain.  Raises 02000 where it was
+ * deleted since the rows were listed, and class 22 for what is no patch.
+ */
 static Jsonb *
 read_row(NbmChain *chain, int index)
 {
@@ -50,7 +54,7 @@ read_row(NbmChain *chain, int index)
 		elog(ERROR, "could not read a row of workflow_version");
 	if (SPI_processed == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				(errcode(ERRCODE_NO_DATA),
 				 errmsg("the row was deleted meanwhile")));
 	MemoryContextSwitchTo(outer);	/* SPI has one of its own */
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
@@ -67,11 +71,16 @@ read_row(NbmChain *chain, int index)
 	return patch;
 }
 
-/* Raises 22023 where a state is no workflow, or has an operator twice. */
+/*
+ * Raises 22023 where a state is no workflow, or has an operator twice, and 54000
+ * where it is beyond the limits of the store: there the sound part ends.
+ */
 static void
 check_state(Jsonb *state)
 {
 	JsonbContainer *operators;
+	NbmDocument doc;
+	NbmWhere	where = {NULL, 0, "$"};
 
 	if (!JB_ROOT_IS_OBJECT(state) ||
 		!nbm_get_container(&state->root, "operators", true, &operators))
@@ -90,6 +99,9 @@ check_state(Jsonb *state)
 							i)));
 	}
 	nbm_check_operators(state);
+	nbm_check_size(nbm_workflow.name, state);
+	nbm_check_depth(&state->root, 0, &where);
+	nbm_document_open(&nbm_workflow, state, &doc);
 }
 
 /* Is a patch without operations? */
@@ -178,6 +190,7 @@ nbm_chain_walk(NbmChain *chain)
 		return;
 	switch (ERRCODE_TO_CATEGORY(chain->damage.sqlstate))
 	{
+		case ERRCODE_NO_DATA:
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
 			chain->is_damaged = true;

@@ -11,7 +11,7 @@
 
 #include "miscadmin.h"
 
-#include "attachment.h"
+#include "attached_write.h"
 #include "commit.h"
 #include "prepend.h"
 #include "query.h"
@@ -200,15 +200,6 @@ report_chain(const Filling *filling)
 					"the first row of the chain does not replay to {}");
 }
 
-/* Raises a caught error again where somebody wants the work to end. */
-static void
-check_intervention(const NbmCaught *caught)
-{
-	if (ERRCODE_TO_CATEGORY(caught->sqlstate) == ERRCODE_OPERATOR_INTERVENTION)
-		ereport(ERROR,
-				(errcode(caught->sqlstate), errmsg("%s", caught->message)));
-}
-
 /*
  * Takes the past of a workflow in; what cannot be is reported in
  * texera_problem.  The caller has connected to SPI, and an active snapshot.
@@ -224,7 +215,7 @@ nbm_texera_take_past(NbmTexeraPast *past)
 	filling->context = CurrentMemoryContext;
 	if (!nbm_guarded(read_base, filling, &caught))
 	{
-		check_intervention(&caught);
+		nbm_check_intervention(&caught);
 		add_problem(filling, 0, caught.sqlstate, caught.message);
 		return;
 	}
@@ -246,7 +237,7 @@ nbm_texera_take_past(NbmTexeraPast *past)
 	nbm_chain_close(&filling->chain);
 	if (is_done)
 		return;
-	check_intervention(&caught);
+	nbm_check_intervention(&caught);
 	past->versions = 0;
 	add_problem(filling, filling->newest, caught.sqlstate, caught.message);
 }
@@ -321,7 +312,7 @@ take_gap(NbmTexeraPast *past, const NbmVidGap *gap)
 		}
 		nbm_chain_close(&filling->chain);
 	}
-	check_intervention(&caught);
+	nbm_check_intervention(&caught);
 	add_problem(filling, gap->from, caught.sqlstate, caught.message);
 }
 

@@ -11,7 +11,6 @@
 typedef struct NbmTexeraPast
 {
 	Oid			owner;			/* with whose rights the store is written */
-	const char *schema;			/* Texera's */
 	const char *table;			/* its workflow_version, as it is quoted */
 	SPIPlanPtr	read_row;
 	int64		workflow_id;

@@ -221,6 +221,11 @@ is_sql('parallel', 'SELECT * FROM store_verify(NULL, NULL)', '', 'in parallel: s
 	ask($saver, 'UPDATE workflow SET content = content(1) WHERE wid = 190003');
 	is_sql('parallel', q{SELECT mapping FROM workflow_notebook_mapping}, '{"cell_to_operator": {}, "operator_to_cell": {}}', 'the next save brings the mapping up to date');
 
+	# Nor for the table that says what is attached.
+	ask($holder, 'BEGIN; LOCK TABLE notebook_migrate.attachment');
+	cmp_ok($takes->("SET statement_timeout = 5000; UPDATE workflow SET description = 'x' WHERE wid = 190003; RESET statement_timeout"), '<', 2000, 'a lock on what is attached is not waited for either');
+	ask($holder, 'ROLLBACK');
+
 	# A save may be prepared, and committed by another session.
 	ask($saver, "DELETE FROM texera_problem; BEGIN; INSERT INTO workflow_version (wid, content) VALUES (190003, '[]'); UPDATE workflow SET content = content(2) WHERE wid = 190003; PREPARE TRANSACTION 'a save'");
 	is_sql('parallel', q{SELECT jsonb_array_length(content -> 'operators') FROM notebook_migrate.workflow WHERE workflow_id = 190003}, 1, 'prepared: not there yet');
@@ -286,6 +291,9 @@ my ($rate) = $err =~ /NOTICE:  texera_backfill: (\d+ of \d+ workflows.*rows\/s)\
 diag("texera_backfill: $rate");
 my ($first, $last) = split /\n/, $out;
 cmp_ok($last, '<', $first + 2_000_000, 'memory does not grow with the number of workflows');
+$out = $node->safe_psql('past', 'CALL notebook_migrate.texera_backfill();' . "$memory;" . 'CALL notebook_migrate.texera_backfill();' x 5 . "$memory;");
+($first, $last) = split /\n/, $out;
+cmp_ok($last, '<', $first + 30_000, 'nor with the number of calls');
 is_sql('past', "SELECT count(*), count(*) FILTER (WHERE version = 50) FROM workflow_head", "$many|$many", 'all have their 50 versions');
 is_sql('past', "SELECT workflow_id, version FROM notebook_migrate.workflow_version WHERE workflow_id IN (1, $half, $many) AND workflow_at(workflow_id, version) IS DISTINCT FROM content(workflow_id::int, version)", '', 'every state is as it was');
 is_sql('past', 'SELECT count(*) FROM texera_version AS l JOIN workflow_version AS v USING (vid) WHERE v.wid <> l.workflow_id OR NOT exact', 0, 'every label, too');
@@ -293,6 +301,68 @@ is_sql('past', "SELECT count(*) FROM texera_version", 50 * $many, 'all of them')
 is_sql('past', 'SELECT * FROM texera_problem', '', 'no problem');
 is_sql('past', "SELECT count(*) FROM generate_series(1, 50) AS v, workflow_operators($many, v) WHERE operator_key <> position + 1", 0, 'keys all along');
 is_sql('past', 'SELECT * FROM store_verify(\'workflow\', 1)', '', 'sound');
+
+# Who attaches waits for saves that are under way, and takes them in, whatever his snapshot is.
+database('busy', q{INSERT INTO workflow (name, content) SELECT 'w' || i, '{"operators": []}' FROM generate_series(1, 3) AS i});
+foreach my $begin ('', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;')
+{
+	my ($saver, $attacher) = map { connection('busy') } 1 .. 2;
+	foreach my $n (1, 2)
+	{
+		ask($attacher, $begin);
+		ask($saver, qq{BEGIN; UPDATE texera_db.workflow SET content = '{"operators": [], "n": "$begin$n"}' WHERE wid = 190001;
+			INSERT INTO texera_db.workflow (name, content) VALUES ('new', '{"operators": []}'); DELETE FROM texera_db.workflow WHERE wid = 190001 + $n});
+		$attacher->{in} .= "SELECT notebook_migrate.texera_attach();\n";
+		$attacher->{handle}->pump_nb;
+		$node->poll_query_until('busy', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ 'texera_attach' AND wait_event_type = 'Lock'});
+		ask($saver, 'COMMIT');
+		ask($attacher, $begin ? 'COMMIT' : '');
+		is_sql('busy', 'SELECT wid, workflow_id FROM workflow FULL JOIN workflow_head ON workflow_id = wid WHERE wid IS NULL OR workflow_id IS NULL OR workflow_at(wid) <> content::jsonb', '', "a save under way is not missed: $begin$n");
+	}
+	is_sql('busy', 'SELECT * FROM texera_problem', '', 'no problem') if !$begin;
+	$node->safe_psql('busy', "$path SELECT texera_detach(true); DELETE FROM workflow; ALTER SEQUENCE workflow_wid_seq RESTART 190001; INSERT INTO workflow (name, content) SELECT 'w' || i, '{\"operators\": []}' FROM generate_series(1, 3) AS i");
+	hang_up($_) foreach $saver, $attacher;
+}
+
+# Rows that are deleted while the past is taken in: what follows them is kept, and the other workflows are done.
+database('pruned', <<'SQL');
+INSERT INTO workflow (name, content) SELECT 'w' || i, '{"operators": [], "links": []}' FROM generate_series(1, 3) AS i;
+INSERT INTO workflow_version (wid, content) SELECT wid, p FROM workflow, (VALUES (1, '[{"op": "remove", "path": "/operators"}, {"op": "remove", "path": "/links"}, {"op": "remove", "path": "/x"}]'),
+  (2, '[{"op": "replace", "path": "/x", "value": 1}]'), (3, '[{"op": "add", "path": "/x", "value": 2}]')) AS u (n, p) ORDER BY wid, n;
+SELECT texera_attach();
+SQL
+{
+	my ($holder, $taker) = map { connection('pruned') } 1 .. 2;
+	ask($holder, "BEGIN; SELECT FROM notebook_migrate.workflow_head WHERE workflow_id = 190001 FOR UPDATE");
+	$taker->{in} .= "CALL notebook_migrate.texera_backfill();\n";
+	$taker->{handle}->pump_nb;
+	$node->poll_query_until('pruned', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^CALL' AND wait_event_type = 'Lock'});
+	$node->safe_psql('pruned', 'DELETE FROM texera_db.workflow_version WHERE wid = 190002 AND vid < 190006');
+	# the batch is over once it has waited: it reads the next workflow anew
+	ask($holder, 'SELECT pg_sleep(0.1); COMMIT');
+	ask($taker, 'SELECT');
+	hang_up($_) foreach $holder, $taker;
+	is_sql('pruned', 'SELECT workflow_id, version FROM workflow_head ORDER BY 1', "190001|3\n190002|2\n190003|3", 'rows that are deleted meanwhile end the sound part of their chain alone');
+	is_sql('pruned', 'SELECT key, sqlstate FROM texera_problem', 'wid 190002 vid 190005|02000', 'which is noted');
+}
+
+# Mappings are brought up to date one after another, each in memory of its own.
+database('mapped', <<'SQL');
+INSERT INTO workflow (wid, name, content) SELECT i, 'w', (SELECT jsonb_build_object('operators', jsonb_agg(jsonb_build_object('operatorID', 'operator ' || k))) FROM generate_series(1, 200) AS k) FROM generate_series(1, 200) AS i;
+INSERT INTO workflow_version (vid, wid, content) SELECT wid, wid, '[]' FROM workflow;
+INSERT INTO notebook SELECT wid, wid, (SELECT jsonb_build_object('cells', jsonb_agg(jsonb_build_object('cell_type', 'code', 'source', 'cell ' || k, 'metadata', jsonb_build_object('uuid', 'c' || k)))) FROM generate_series(1, 200) AS k) FROM workflow;
+INSERT INTO workflow_notebook_mapping SELECT wid, wid, wid, (SELECT jsonb_build_object('operator_to_cell', jsonb_object_agg('operator ' || k, jsonb_build_array('c' || k))) FROM generate_series(1, 200) AS k) FROM workflow;
+SELECT texera_attach();
+SQL
+my $peak = q{SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]};
+SKIP:
+{
+	skip 'no /proc', 1 unless -e '/proc/self/status';
+	$out = $node->safe_psql('mapped', "SELECT notebook_migrate.texera_attach(); $peak; SELECT notebook_migrate.texera_attach(maintain_mapping => true); $peak");
+	my ($attached, $maintained) = $out =~ /(\d+)/g;
+	cmp_ok($maintained, '<', $attached + 30_000, 'memory does not grow with the number of mappings');
+	is_sql('mapped', q{SELECT DISTINCT mapping ? 'cell_to_operator' FROM workflow_notebook_mapping}, 't', 'all are brought up to date');
+}
 
 $node->stop;
 done_testing();
