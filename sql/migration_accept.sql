@@ -153,7 +153,11 @@ SELECT * FROM migration_accept(4401, 99, :'workflow', :'mapping');
 \echo :SQLSTATE
 SELECT * FROM migration_accept(4401, NULL, :'workflow', :'mapping', 999999999);
 \echo :SQLSTATE
+-- A range of lines is a link with each cell that it spans: there is an end to that.
+INSERT INTO notebook (notebook_id, content) VALUES (4402, sample.sources(VARIADIC ARRAY(SELECT format('x%s = 1', i) FROM generate_series(1, 1000) AS i)));
+SELECT * FROM migration_accept(4402, NULL, '{"code": {"A": "a"}}', format('{"A": [%s[1, 1000]]}', repeat('[1, 1000], ', 70000)));
+\echo :SQLSTATE
 SELECT (SELECT count(*) FROM workflow_version) + (SELECT count(*) FROM mapping) = :before AS nothing_written;
 SELECT * FROM store_verify(NULL, NULL);
-DELETE FROM notebook WHERE notebook_id = 4401;
+DELETE FROM notebook WHERE notebook_id IN (4401, 4402);
 DELETE FROM workflow WHERE workflow_id IN (:w, :odd, :lined);

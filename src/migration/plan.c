@@ -17,6 +17,8 @@
 
 /* Names longer than this are no names. */
 #define MAX_NAME 255
+/* Links between UDFs and cells, at most: a range of lines is one in each cell. */
+#define MAX_LINKS 1000000
 
 /* A name of a node. */
 typedef struct NbmKnown
@@ -426,12 +428,17 @@ nbm_plan_read(const NbmReply *reply, const NbmCalled *others, int nothers,
 	read_outputs(reply, plan->nudfs + nothers, plan);
 }
 
-/* Adds a link of the mapping reply. */
+/* Adds a link of the mapping reply; raises 54000 where there are too many. */
 static void
 add_link(NbmPlan *plan, int node, int cell, int from, int to)
 {
 	NbmPlanLink *link;
 
+	if (plan->nlinks == MAX_LINKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the mapping reply joins UDFs with cells more than %d times",
+						MAX_LINKS)));
 	if (plan->nlinks == plan->links_room)
 	{
 		plan->links_room = Max(32, plan->links_room * 2);
@@ -630,17 +637,21 @@ map_udf(NbmPlan *plan, const NbmScript *script, NbmText name,
 	{
 		JsonbValue	element;
 
+		char	   *at;
+
 		CHECK_FOR_INTERRUPTS();
 		nbm_element(value->val.binary.data, i, &element);
-		map_element(plan, script, node, &element,
-					psprintf("%s[%d]", path, i));
+		at = psprintf("%s[%d]", path, i);
+		map_element(plan, script, node, &element, at);
+		pfree(at);
 	}
 	drop_repeated(plan, first, path);
 }
 
 /*
  * Reads a mapping reply for the plan's nodes and a script's cells.  With no
- * script only its shape is looked at, and the plan may be empty.
+ * script only its shape is looked at, and the plan may be empty.  Raises 54000
+ * where it joins more than can be taken.
  */
 void
 nbm_plan_map(const NbmReply *reply, const NbmScript *script, NbmPlan *plan)
