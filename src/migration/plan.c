@@ -186,13 +186,12 @@ open_names(NbmPlan *plan, const NbmCalled *others, int nothers)
 	qsort(plan->known, plan->nknown, sizeof(NbmKnown), known_cmp);
 }
 
-/* The node that a name means: a UDF of the reply before all others; -1: none. */
+/* The first of the known names that is not before this one. */
 static int
-find_node(const NbmPlan *plan, NbmText name)
+first_known(const NbmPlan *plan, NbmText name)
 {
 	int			low = 0;
 	int			high = plan->nknown;
-	int			found = -1;
 
 	while (low < high)
 	{
@@ -203,16 +202,44 @@ find_node(const NbmPlan *plan, NbmText name)
 		else
 			high = middle;
 	}
-	for (; low < plan->nknown &&
-		 nbm_text_eq(plan->known[low].name, name); low++)
+	return low;
+}
+
+/*
+ * The one operator, of those that are there already, that is called so; -1:
+ * none, or several.
+ */
+int
+nbm_plan_called(const NbmPlan *plan, NbmText name)
+{
+	int			found = -1;
+
+	for (int i = first_known(plan, name); i < plan->nknown &&
+		 nbm_text_eq(plan->known[i].name, name); i++)
 	{
-		if (plan->known[low].is_udf)
-			return plan->known[low].node;
-		if (found >= 0 && found != plan->known[low].node)
+		int			op = plan->known[i].node - plan->nudfs;
+
+		if (plan->known[i].is_udf || op == found)
+			continue;
+		if (found >= 0)
 			return -1;
-		found = plan->known[low].node;
+		found = op;
 	}
 	return found;
+}
+
+/* The node that a name means: a UDF of the reply before all others; -1: none. */
+static int
+find_node(const NbmPlan *plan, NbmText name)
+{
+	int			first = first_known(plan, name);
+	int			op;
+
+	if (first < plan->nknown && plan->known[first].is_udf &&
+		nbm_text_eq(plan->known[first].name, name))
+		return plan->known[first].node;
+	op = nbm_plan_called(plan, name);
+	return op < 0 ? -1 : plan->nudfs + op;
 }
 
 /* Reads one edge; false, and a problem noted, where it is not sound. */
