@@ -7,6 +7,9 @@
 
 #include "store.h"
 
+/* Links of a mapping, inherited ones included, at most. */
+#define NBM_MAX_LINKS 10000000
+
 /* A link of a mapping, by key. */
 typedef struct NbmLink
 {
