@@ -649,6 +649,9 @@ read_reply(const Search *search, NbmReply *reply)
 	int			error;
 	const cJSON *root = parse_slice(slice, len, &error);
 
+	if (root == NULL)			/* it was parsed before, so it is JSON */
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	find_position(search->str, search->best, &reply->line, &reply->column);
 	reply->nothers = search->nbest - 1;
 	rank_object(root, search->kind, &reply->kind);
