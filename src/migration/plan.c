@@ -433,6 +433,9 @@ read_outputs(const NbmReply *reply, int nnodes, NbmPlan *plan)
 		else if (!nbm_is_array(&value))
 			nbm_problem(&plan->problems, "workflow reply at %s: the outputs of a UDF must be an array",
 						path_of("$.outputs", name));
+		else if (plan->columns[node].is_stated)
+			nbm_problem(&plan->problems, "workflow reply at %s: the outputs are a duplicate: the operator has its own by another name",
+						path_of("$.outputs", name));
 		else
 			read_columns(plan, &plan->columns[node], name,
 						 value.val.binary.data);
