@@ -230,6 +230,12 @@ my ($contexts, $process) = split /\|/, $grown;
 cmp_ok($contexts, '<', 1_000_000, 'refused replies: memory contexts do not grow');
 cmp_ok($process, '<', 2_000_000, 'nor does the process');
 
+# Where the server is not UTF-8, names that are escaped are no other ones.
+$node->safe_psql('postgres', "CREATE DATABASE euc ENCODING 'EUC_JP' LOCALE 'C' TEMPLATE template0");
+is( $node->safe_psql('euc', q(CREATE EXTENSION notebook_migrate;
+	SELECT r -> 'udfs', r -> 'warnings' FROM notebook_migrate.workflow_parse_reply('{"code": {"\u3042x": "a", "B": "b", "あx": "c", "うx": "d"}, "edges": [["\u3042x", "B"]]}') AS r)),
+	'["あx", "B", "うx"]|["workflow reply: a member stands twice, \"$.code.あx\"; the last one was taken"]', 'names in EUC_JP');
+
 # Ten thousand cells and operators: what a part of a conversion takes is not
 # links times links.
 sql(<<'SQL');
