@@ -46,7 +46,7 @@ typedef struct Part
 	const NbmFlow *flow;
 	NbmAdoption *adoption;
 	bool	   *is_asked;		/* operators that map to a new or changed cell */
-	NbmEntries	linked;			/* (cell, operator) by the mapping that applies */
+	NbmEntries	linked;			/* (cell, operator) by the mapping at hand */
 	NbmEntries	mapped;			/* (UDF, cell) by the mapping reply; each once */
 } Part;
 
