@@ -50,6 +50,8 @@ typedef struct NbmSide
 	int32		max_key;
 	int		   *authored_index; /* by key, of the authored version */
 	int32		authored_max;
+	int8	   *change;			/* by index: has it changed?  0: not yet
+								 * known, -1: no, 1: yes */
 } NbmSide;
 
 /* The answer for a pair of versions. */
