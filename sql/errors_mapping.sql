@@ -56,6 +56,10 @@ SELECT pg_temp.put('{"links": [{"cell": "x", "operator": "A", "lines": [["1", 1]
 SELECT pg_temp.put('{"links": [{"cell": "x", "operator": "A", "lines": [[1, 99999999999]]}]}');
 \echo :SQLSTATE
 
+-- More links than there can be.
+SELECT pg_temp.put(format('{"operator_to_cell": {"A": [%s"x"]}}', repeat('"x",', 10000000))::jsonb);
+\echo :SQLSTATE
+
 -- NULLs, unknown documents and versions.
 SELECT pg_temp.put(NULL);
 \echo :SQLSTATE

@@ -105,5 +105,13 @@ SELECT bool_and(c.cell_id IS NOT NULL AND o.operator_id IS NOT NULL) AS all_ther
        LATERAL (SELECT key AS operator, jsonb_array_elements_text(value) AS cell FROM jsonb_each(m -> 'operator_to_cell')) AS l
   LEFT JOIN LATERAL (SELECT cell_id FROM notebook_cells(3101, nv) AS c WHERE c.cell_id = l.cell) AS c ON true
   LEFT JOIN LATERAL (SELECT operator_id FROM workflow_operators(3101, wv) AS o WHERE o.operator_id = l.operator) AS o ON true;
+-- A large cell that became 10,000 operators is compared once, not for each of its links.
+INSERT INTO notebook (notebook_id, content) VALUES (3190, sample.notebook(sample.cell(repeat('x', 4000000) || '1', 'large')));
+INSERT INTO workflow (workflow_id, content) SELECT 3190, jsonb_build_object('operators', jsonb_agg(jsonb_build_object('operatorID', 'o' || i, 'operatorType', 'X'))) FROM generate_series(1, 10000) AS i;
+SELECT mapping_put(3190, 1, 3190, 1, jsonb_build_object('cell_to_operator', jsonb_build_object('large', (SELECT jsonb_agg('o' || i) FROM generate_series(1, 10000) AS i))));
+UPDATE notebook SET content = sample.notebook(sample.cell(repeat('x', 4000000) || '2', 'large')) WHERE notebook_id = 3190;
+SET statement_timeout = '1s';
+SELECT state, count(*) FROM mapping_links(3190, NULL, 3190, NULL) GROUP BY state;
+RESET statement_timeout;
 DELETE FROM notebook WHERE notebook_id BETWEEN 3101 AND 3199;
-DELETE FROM workflow WHERE workflow_id = 3101;
+DELETE FROM workflow WHERE workflow_id IN (3101, 3190);

@@ -97,9 +97,23 @@ CREATE FUNCTION pg_temp.columns(wf bigint) RETURNS TABLE(operator_key int, colum
 SELECT * FROM pg_temp.columns(:w);
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF10": "after it"}, "edges": [["UDF4", "UDF10"]], "outputs": {"UDF10": ["end"], "clean": ["data", "rest"], "nobody": ["x"]}}', '{}', :w);
 SELECT * FROM pg_temp.columns(:w);
+-- Columns can be stated of UDFs only; an operator can be called by its name, by its id or by a UDF of the reply, once.
+SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {}, "outputs": {"Rows": ["row"]}}', '{}', :w);
+SELECT regexp_replace(a.warnings::text, '[0-9a-f]{8}-[0-9a-f-]{27}', 'U'), c.columns FROM migration_accept(4401, NULL,
+  format('{"code": {}, "outputs": {"clean": ["data", "rest"], "%s": ["other"]}}', :'first'), '{}', :w) AS a, pg_temp.columns(:w) AS c WHERE operator_key = 2;
+SELECT a.warnings, c.columns FROM migration_accept(4401, NULL,
+  format('{"code": {"clean": "drop what is null or twice"}, "outputs": {"clean": ["data", "rest"], "%s": ["other"]}}', :'first'), '{}', :w) AS a, pg_temp.columns(:w) AS c WHERE operator_key = 2;
 -- A new name; other members of the workflow stay.
 SELECT workflow_version, warnings FROM migration_accept(4401, NULL, '{"code": {"UDF9": "more"}}', '{}', :w, 'renamed');
 SELECT name, version, content -> 'settings' FROM workflow WHERE workflow_id = :w;
+
+-- An operator that loses its last link has strings again, though the reply does not state its columns. A part takes no link away, a whole conversion does.
+SELECT workflow_id AS short FROM migration_accept(4401, 1, '{"code": {"A": "all that stays", "B": "and what goes"}, "edges": [["A", "B"]], "outputs": {"A": ["x"], "B": ["y"]}}', '{"A": ["load"], "B": ["load"]}') \gset
+SELECT * FROM pg_temp.columns(:short);
+SELECT workflow_version, warnings FROM migration_accept(4401, 1, '{"code": {"A": "all that stays"}}', '{}', :short);
+SELECT * FROM pg_temp.columns(:short);
+SELECT workflow_version, warnings FROM migration_accept(4401, 1, '{"code": {"A": "all that stays"}}', '{"A": ["load"]}', :short);
+SELECT * FROM pg_temp.columns(:short);
 
 -- Parts that are not sound are left out, each with a warning; the rest is taken.
 \set odd_workflow '{"code": {"UDF1": "a", "UDF2": 7, "UDF3": "c"}, "edges": [["UDF1", "UDF3"], ["UDF3", "UDF1"], ["UDF1", "UDF2"]], "outputs": {"UDF2": ["x"], "UDF3": ["y", "y"]}}'
@@ -153,7 +167,11 @@ SELECT * FROM migration_accept(4401, 99, :'workflow', :'mapping');
 \echo :SQLSTATE
 SELECT * FROM migration_accept(4401, NULL, :'workflow', :'mapping', 999999999);
 \echo :SQLSTATE
+-- A range of lines is a link with each cell that it spans: there is an end to that.
+INSERT INTO notebook (notebook_id, content) VALUES (4402, sample.sources(VARIADIC ARRAY(SELECT format('x%s = 1', i) FROM generate_series(1, 1000) AS i)));
+SELECT * FROM migration_accept(4402, NULL, '{"code": {"A": "a"}}', format('{"A": [%s[1, 1000]]}', repeat('[1, 1000], ', 70000)));
+\echo :SQLSTATE
 SELECT (SELECT count(*) FROM workflow_version) + (SELECT count(*) FROM mapping) = :before AS nothing_written;
 SELECT * FROM store_verify(NULL, NULL);
-DELETE FROM notebook WHERE notebook_id = 4401;
-DELETE FROM workflow WHERE workflow_id IN (:w, :odd, :lined);
+DELETE FROM notebook WHERE notebook_id IN (4401, 4402);
+DELETE FROM workflow WHERE workflow_id IN (:w, :odd, :lined, :short);

@@ -20,9 +20,6 @@
 
 #include "heirs.h"
 
-/* Links of an answer, inherited ones included, at most. */
-#define MAX_LINKS 10000000
-
 /* What was split or merged on one side since the mapping was stated. */
 typedef struct Estate
 {
@@ -242,11 +239,11 @@ add_link(NbmLinks *links, int32 cell, int32 op)
 {
 	NbmLink    *link;
 
-	if (links->count == MAX_LINKS)
+	if (links->count == NBM_MAX_LINKS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("splits have made more than %d links of a mapping's",
-						MAX_LINKS),
+						NBM_MAX_LINKS),
 				 errhint("State a mapping for newer versions.")));
 	if (links->count == links->room)
 	{

@@ -67,6 +67,7 @@ open_side(NbmSide *side, const NbmKind *kind, int64 id, const int32 *version)
 					  &side->version);
 	side->index = nbm_layout_index(&side->version.layout, &side->max_key);
 	side->bodies = nbm_bodies_create();
+	side->change = palloc0_array(int8, Max(side->version.layout.nitems, 1));
 }
 
 /* Reads the version that the mapping was stated for. */
@@ -222,6 +223,7 @@ read_links(NbmAnswer *answer, Jsonb *content)
 		JsonbValue	cell;
 		JsonbValue	op;
 
+		CHECK_FOR_INTERRUPTS();
 		nbm_element(array, i, &value);
 		if (!nbm_is_object(&value) ||
 			!nbm_get(value.val.binary.data, "cell", &cell) ||
@@ -253,12 +255,12 @@ want_cores(NbmSide *side, int32 key)
 	nbm_bodies_want(side->bodies, side->authored.layout.items[then].core);
 }
 
-/* Has an item, which is there, another meaning than when it was mapped? */
+/* Has an item, by index, another meaning than when it was mapped? */
 static bool
-is_changed(const NbmSide *side, int32 key)
+find_change(const NbmSide *side, int now)
 {
-	int			then = nbm_authored_find(side, key);
-	uint64		now_core = side->version.layout.items[nbm_side_find(side, key)].core;
+	int			then = nbm_authored_find(side, side->version.layout.items[now].key);
+	uint64		now_core = side->version.layout.items[now].core;
 	uint64		then_core;
 
 	if (then < 0)
@@ -268,6 +270,17 @@ is_changed(const NbmSide *side, int32 key)
 		!nbm_same_meaning(side->store.kind,
 						  &nbm_bodies_get(side->bodies, then_core)->root,
 						  &nbm_bodies_get(side->bodies, now_core)->root);
+}
+
+/* The same by key, of one that is there; found once, however many its links. */
+static bool
+is_changed(const NbmSide *side, int32 key)
+{
+	int			now = nbm_side_find(side, key);
+
+	if (side->change[now] == 0)
+		side->change[now] = find_change(side, now) ? 1 : -1;
+	return side->change[now] > 0;
 }
 
 /* What has become of a link.  Removed beats changed. */
@@ -327,7 +340,10 @@ nbm_mapping_answer(NbmAnswer *answer, int64 notebook_id,
 	nbm_bodies_fetch(answer->operators.bodies, &answer->operators.store);
 	answer->states = palloc_array(NbmState, Max(answer->links.count, 1));
 	for (int i = 0; i < answer->links.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		answer->states[i] = link_state(answer, &answer->links.items[i]);
+	}
 }
 
 /*

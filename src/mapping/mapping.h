@@ -7,6 +7,9 @@
 
 #include "store.h"
 
+/* Links of a mapping, inherited ones included, at most. */
+#define NBM_MAX_LINKS 10000000
+
 /* A link of a mapping, by key. */
 typedef struct NbmLink
 {
@@ -47,6 +50,8 @@ typedef struct NbmSide
 	int32		max_key;
 	int		   *authored_index; /* by key, of the authored version */
 	int32		authored_max;
+	int8	   *change;			/* by index: has it changed?  0: not yet
+								 * known, -1: no, 1: yes */
 } NbmSide;
 
 /* The answer for a pair of versions. */

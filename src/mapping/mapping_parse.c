@@ -65,12 +65,20 @@ resolve(Parse *parse, const NbmKind *kind, const JsonbValue *name)
 	return 0;
 }
 
-/* Adds a link unless it is there already; returns it. */
+/*
+ * Adds a link, which may be there already; returns it.  Raises 54000 where
+ * there are too many.
+ */
 static NbmLink *
 add_link(NbmLinks *links, int32 cell, int32 op)
 {
 	NbmLink    *link;
 
+	if (links->count == NBM_MAX_LINKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a mapping cannot state more than %d links",
+						NBM_MAX_LINKS)));
 	if (links->count == links->room)
 	{
 		links->room = Max(32, links->room * 2);
@@ -395,7 +403,8 @@ check_members(JsonbContainer *mapping)
 /*
  * Reads a mapping that is stated for two layouts, into links by key, in new
  * memory of the current context.  Raises 22023 where its shape is wrong,
- * where its halves disagree, and where it names what is not there.
+ * where its halves disagree, and where it names what is not there; 54000 where
+ * it states more links than a mapping can have.
  */
 void
 nbm_mapping_parse(const NbmLayout *notebook, const NbmLayout *workflow,

@@ -9,7 +9,6 @@
  *		{operator: [cell, ...]}							the first half alone, bare
  *		{"links": [{"cell": c, "operator": o}, ...]}	this extension's own
  *		{"mapping": one of these}						as the service returns it
- *		"one of these as JSON text"
  *
  * keeps each link of which both ends are there, whichever half has it, and
  * reports all else.
@@ -17,8 +16,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
-
 #include "entries.h"
 #include "mapping_tolerant.h"
 #include "names.h"
@@ -36,12 +33,25 @@ typedef struct Salvage
 	int			nproblems;
 } Salvage;
 
-/* Reports what is unsound. */
+/* Reports what is unsound; the string is ours from now on, and may be freed. */
 static void
 report(Salvage *salvage, char *problem)
 {
 	if (salvage->nproblems++ < MAX_REPORTED)
 		salvage->problems = lappend(salvage->problems, problem);
+	else
+		pfree(problem);
+}
+
+/* Reports what is wrong with a named item. */
+static void
+report_name(Salvage *salvage, const char *before, const JsonbValue *name,
+			const char *after)
+{
+	char	   *shown = nbm_shown_name(name);
+
+	report(salvage, psprintf("%s %s %s", before, shown, after));
+	pfree(shown);
 }
 
 /* The place of a named item in its version; -1, and reported: none. */
@@ -61,9 +71,7 @@ find(Salvage *salvage, bool is_operator, const JsonbValue *name)
 	place = nbm_names_find(is_operator ? &salvage->operators : &salvage->cells,
 						   name, &why);
 	if (place < 0)
-		report(salvage, psprintf("%s %s %s",
-								 is_operator ? "operator" : "cell",
-								 nbm_shown_name(name), why));
+		report_name(salvage, is_operator ? "operator" : "cell", name, why);
 	return place;
 }
 
@@ -92,8 +100,7 @@ take_half(Salvage *salvage, const JsonbValue *half, bool by_operator)
 		place = find(salvage, by_operator, &owner);
 		if (!nbm_is_array(&list))
 		{
-			report(salvage, psprintf("what %s is joined with is no array",
-									 nbm_shown_name(&owner)));
+			report_name(salvage, "what", &owner, "is joined with is no array");
 			continue;
 		}
 		for (int j = 0; j < JsonContainerSize(list.val.binary.data); j++)
@@ -196,7 +203,8 @@ join_halves(Salvage *salvage, bool both, NbmLinks *links)
 	sort_half(b);
 	memset(links, 0, sizeof(*links));
 	links->room = Max(a->count + b->count, 1);
-	links->items = palloc_array(NbmLink, links->room);
+	links->items = palloc_extended(mul_size(sizeof(NbmLink), links->room),
+								   MCXT_ALLOC_HUGE);
 	while (i < a->count || j < b->count)
 	{
 		bool		in_a = j >= b->count ||
@@ -219,15 +227,7 @@ unwrap(Jsonb *mapping)
 {
 	JsonbValue	value;
 
-	if (JB_ROOT_IS_SCALAR(mapping))
-	{
-		nbm_element(&mapping->root, 0, &value);
-		if (value.type == jbvString)
-			mapping = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-														 CStringGetDatum(pnstrdup(value.val.string.val,
-																				  value.val.string.len))));
-	}
-	if (JB_ROOT_IS_OBJECT(mapping) && JsonContainerSize(&mapping->root) > 0 &&
+	if (JB_ROOT_IS_OBJECT(mapping) &&
 		nbm_get(&mapping->root, "mapping", &value) && nbm_is_object(&value))
 		return nbm_value_to_jsonb(&value);
 	return mapping;
@@ -236,7 +236,7 @@ unwrap(Jsonb *mapping)
 /*
  * Reads what is sound of a mapping that is about two layouts into links by
  * key, and returns what is not, as a list of strings; all in the current
- * context.  Raises jsonb's errors for a string that is no JSON.
+ * context.
  */
 List *
 nbm_mapping_salvage(const NbmLayout *notebook, const NbmLayout *workflow,

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 
 #include "adopt.h"
+#include "entries.h"
 #include "match.h"
 
 /* How similar the code of one operator must be: with a cell, or without. */
@@ -37,6 +38,17 @@ typedef struct Candidate
 	int			op;
 	double		similarity;
 } Candidate;
+
+/* A part of a conversion, and what its UDFs are told by. */
+typedef struct Part
+{
+	const NbmPlan *plan;
+	const NbmFlow *flow;
+	NbmAdoption *adoption;
+	bool	   *is_asked;		/* operators that map to a new or changed cell */
+	NbmEntries	linked;			/* (cell, operator) by the mapping at hand */
+	NbmEntries	mapped;			/* (UDF, cell) by the mapping reply; each once */
+} Part;
 
 /* Says that a UDF is an operator. */
 static void
@@ -66,6 +78,13 @@ is_whole(const NbmPlan *plan, const NbmScope *scope)
 	return true;
 }
 
+/* A hash of a piece of code. */
+static uint64
+code_hash(NbmText code)
+{
+	return hash_bytes_extended((const unsigned char *) code.str, code.len, 0);
+}
+
 /* What the matcher is to know of a piece of code. */
 static void
 describe(NbmText code, NbmMatchItem *item)
@@ -73,9 +92,7 @@ describe(NbmText code, NbmMatchItem *item)
 	memset(item, 0, sizeof(*item));
 	item->text = code.str;
 	item->text_len = code.len;
-	item->content = hash_bytes_extended((const unsigned char *) code.str,
-										code.len, 0);
-	item->core = item->content;
+	item->content = item->core = code_hash(code);
 }
 
 /* Matches a whole conversion by its code. */
@@ -121,50 +138,83 @@ remove_unanswered(const NbmFlow *flow, const NbmScope *scope,
 	}
 }
 
-/* The one operator that is called so, -1: none, or several. */
+/* The first of sorted entries whose key is not below one. */
 static int
-find_called(const NbmFlow *flow, NbmText name)
+first_entry(const NbmEntries *sorted, uint64 key)
 {
-	int			found = -1;
+	int			low = 0;
+	int			high = sorted->count;
 
-	for (int i = 0; i < flow->layout->nitems; i++)
+	while (low < high)
 	{
-		const NbmFlowOperator *op = &flow->operators[i];
+		int			middle = (low + high) / 2;
 
-		if (!nbm_text_eq(op->id, name) && !nbm_text_eq(op->display, name))
-			continue;
-		if (found >= 0)
-			return -1;
-		found = i;
+		if (sorted->entries[middle].key < key)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return found;
+	return low;
 }
 
-/* Which operators map to a cell that is new or changed? */
-static bool *
-asked_operators(const NbmFlow *flow, const NbmScope *scope)
+/* Sorts entries and leaves each key once. */
+static void
+sort_keys(NbmEntries *list)
+{
+	int			n = 0;
+
+	if (list->count > 0)
+		nbm_entries_sort(list->entries, list->count);
+	for (int i = 0; i < list->count; i++)
+		if (n == 0 || list->entries[n - 1].key != list->entries[i].key)
+			list->entries[n++] = list->entries[i];
+	list->count = n;
+}
+
+/* Prepares the links of the mapping that applies and of the mapping reply. */
+static void
+open_part(Part *part, const NbmScope *scope)
 {
 	const NbmAnswer *answer = &scope->answer;
-	bool	   *is_asked = palloc0_array(bool, Max(flow->layout->nitems, 1));
 
+	part->is_asked = palloc0_array(bool, Max(part->flow->layout->nitems, 1));
 	for (int i = 0; i < answer->links.count; i++)
-		if (nbm_state_is_live(answer->states[i]) &&
-			scope->changes[nbm_side_find(&answer->cells,
-										 answer->links.items[i].cell)] != NULL)
-			is_asked[nbm_side_find(&answer->operators,
-								   answer->links.items[i].op)] = true;
-	return is_asked;
+	{
+		int			cell;
+		int			op;
+
+		if (!nbm_state_is_live(answer->states[i]))
+			continue;
+		cell = nbm_side_find(&answer->cells, answer->links.items[i].cell);
+		op = nbm_side_find(&answer->operators, answer->links.items[i].op);
+		nbm_entries_add(&part->linked, nbm_pack(cell, op), 0);
+		part->is_asked[op] |= scope->changes[cell] != NULL;
+	}
+	for (int i = 0; i < part->plan->nlinks; i++)
+		if (part->plan->links[i].node < part->plan->nudfs)
+			nbm_entries_add(&part->mapped,
+							nbm_pack(part->plan->links[i].node,
+									 part->plan->links[i].cell), 0);
+	sort_keys(&part->linked);
+	sort_keys(&part->mapped);
 }
 
 /* How similar are a UDF's code and an operator's?  0 to 1. */
 static double
-similarity(const NbmPlan *plan, int udf, const NbmFlow *flow, int op)
+similarity(const Part *part, int udf, int op)
 {
-	NbmText		a = plan->udfs[udf].code;
-	NbmText		b = flow->operators[op].code;
+	NbmText		a = part->plan->udfs[udf].code;
+	NbmText		b = part->flow->operators[op].code;
 
 	CHECK_FOR_INTERRUPTS();
 	return nbm_text_eq(a, b) ? 1 : nbm_similarity(a.str, a.len, b.str, b.len);
+}
+
+/* Is an operator one that a UDF could still be? */
+static bool
+is_free(const Part *part, int op)
+{
+	return part->adoption->udfs[op] < 0 && part->flow->operators[op].is_udf;
 }
 
 /* qsort comparator: most similar first, then in order. */
@@ -184,75 +234,80 @@ candidate_cmp(const void *a, const void *b)
  * their cells and have similar code, most similar first.
  */
 static void
-adopt_by_cells(const NbmPlan *plan, const NbmFlow *flow,
-			   const NbmScope *scope, const bool *is_asked,
-			   NbmAdoption *adoption)
+adopt_by_cells(const Part *part)
 {
-	const NbmAnswer *answer = &scope->answer;
-	Candidate  *candidates = palloc_array(Candidate, 16);
+	NbmAdoption *adoption = part->adoption;
+	NbmEntries	pairs = {NULL, 0, 0};	/* (UDF, operator) */
+	Candidate  *candidates;
 	int			count = 0;
-	int			room = 16;
 
-	for (int i = 0; i < plan->nlinks; i++)
+	for (int i = 0; i < part->mapped.count; i++)
 	{
-		int			udf = plan->links[i].node;
+		int			udf = nbm_first(part->mapped.entries[i].key);
+		int			cell = nbm_second(part->mapped.entries[i].key);
 
-		if (udf >= plan->nudfs || adoption->operators[udf] >= 0)
+		CHECK_FOR_INTERRUPTS();
+		if (adoption->operators[udf] >= 0)
 			continue;
-		for (int j = 0; j < answer->links.count; j++)
+		for (int j = first_entry(&part->linked, nbm_pack(cell, 0));
+			 j < part->linked.count &&
+			 nbm_first(part->linked.entries[j].key) == cell; j++)
 		{
-			int			op = nbm_side_find(&answer->operators,
-										   answer->links.items[j].op);
+			int			op = nbm_second(part->linked.entries[j].key);
 
-			if (nbm_side_find(&answer->cells, answer->links.items[j].cell) !=
-				plan->links[i].cell || op < 0 || !is_asked[op] ||
-				adoption->udfs[op] >= 0 || !flow->operators[op].is_udf)
-				continue;
-			if (count == room)
-			{
-				room *= 2;
-				candidates = repalloc_array(candidates, Candidate, room);
-			}
-			candidates[count].udf = udf;
-			candidates[count].op = op;
-			candidates[count++].similarity = similarity(plan, udf, flow, op);
+			if (part->is_asked[op] && is_free(part, op))
+				nbm_entries_add(&pairs, nbm_pack(udf, op), 0);
 		}
+	}
+	sort_keys(&pairs);
+	candidates = palloc_extended(mul_size(sizeof(Candidate),
+										  Max(pairs.count, 1)),
+								 MCXT_ALLOC_HUGE);
+	for (int i = 0; i < pairs.count; i++)
+	{
+		Candidate  *candidate = &candidates[count];
+
+		candidate->udf = nbm_first(pairs.entries[i].key);
+		candidate->op = nbm_second(pairs.entries[i].key);
+		candidate->similarity = similarity(part, candidate->udf, candidate->op);
+		count += candidate->similarity >= SIMILAR_WITH_CELL;
 	}
 	qsort(candidates, count, sizeof(Candidate), candidate_cmp);
 	for (int i = 0; i < count; i++)
-		if (candidates[i].similarity >= SIMILAR_WITH_CELL &&
-			adoption->operators[candidates[i].udf] < 0 &&
+		if (adoption->operators[candidates[i].udf] < 0 &&
 			adoption->udfs[candidates[i].op] < 0)
 			adopt(adoption, candidates[i].udf, candidates[i].op);
 }
 
 /* Matches UDFs with operators that have the very code, in order. */
 static void
-adopt_by_equal_code(const NbmPlan *plan, const NbmFlow *flow,
-					NbmAdoption *adoption)
+adopt_by_equal_code(const Part *part)
 {
-	for (int i = 0; i < plan->nudfs; i++)
+	const NbmFlow *flow = part->flow;
+	NbmEntries	codes = {NULL, 0, 0};	/* hash of the code, operator */
+
+	for (int op = 0; op < flow->layout->nitems; op++)
+		if (is_free(part, op))
+			nbm_entries_add(&codes, code_hash(flow->operators[op].code), op);
+	if (codes.count > 0)
+		nbm_entries_sort(codes.entries, codes.count);
+	for (int i = 0; i < part->plan->nudfs; i++)
 	{
+		NbmText		code = part->plan->udfs[i].code;
+		uint64		hash = code_hash(code);
+
 		CHECK_FOR_INTERRUPTS();
-		for (int op = 0; adoption->operators[i] < 0 &&
-			 op < flow->layout->nitems; op++)
-			if (adoption->udfs[op] < 0 && flow->operators[op].is_udf &&
-				nbm_text_eq(plan->udfs[i].code, flow->operators[op].code))
-				adopt(adoption, i, op);
+		for (int j = first_entry(&codes, hash);
+			 part->adoption->operators[i] < 0 && j < codes.count &&
+			 codes.entries[j].key == hash; j++)
+		{
+			int			op = (int) codes.entries[j].value;
+
+			if (is_free(part, op) &&
+				nbm_text_eq(code, flow->operators[op].code))
+				adopt(part->adoption, i, op);
+		}
 	}
-}
-
-/* Is an operator linked to a cell? */
-static bool
-has_cell(const NbmScope *scope, int op, int cell)
-{
-	const NbmAnswer *answer = &scope->answer;
-
-	for (int i = 0; i < answer->links.count; i++)
-		if (nbm_side_find(&answer->cells, answer->links.items[i].cell) == cell &&
-			nbm_side_find(&answer->operators, answer->links.items[i].op) == op)
-			return true;
-	return false;
 }
 
 /*
@@ -260,20 +315,22 @@ has_cell(const NbmScope *scope, int op, int cell)
  * gives it?  So it can if that is none at all, or one of the operator's.
  */
 static bool
-cells_agree(const NbmPlan *plan, const NbmScope *scope, int udf, int op)
+cells_agree(const Part *part, int udf, int op)
 {
-	bool		is_mapped = false;
+	int			first = first_entry(&part->mapped, nbm_pack(udf, 0));
+	int			i = first;
 
-	for (int i = 0; i < plan->nlinks; i++)
+	for (; i < part->mapped.count &&
+		 nbm_first(part->mapped.entries[i].key) == udf; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (plan->links[i].node != udf)
-			continue;
-		is_mapped = true;
-		if (has_cell(scope, op, plan->links[i].cell))
+		uint64		link = nbm_pack(nbm_second(part->mapped.entries[i].key), op);
+		int			found = first_entry(&part->linked, link);
+
+		if (found < part->linked.count &&
+			part->linked.entries[found].key == link)
 			return true;
 	}
-	return !is_mapped;
+	return i == first;
 }
 
 /*
@@ -281,24 +338,22 @@ cells_agree(const NbmPlan *plan, const NbmScope *scope, int udf, int op)
  * or, with any set, every other one that it can be.
  */
 static void
-adopt_by_name(const NbmPlan *plan, const NbmFlow *flow,
-			  const NbmScope *scope, const bool *is_asked, bool any,
-			  NbmAdoption *adoption)
+adopt_by_name(const Part *part, bool any)
 {
-	for (int i = 0; i < plan->nudfs; i++)
+	for (int i = 0; i < part->plan->nudfs; i++)
 	{
 		int			op;
 
 		CHECK_FOR_INTERRUPTS();
-		if (adoption->operators[i] >= 0)
+		if (part->adoption->operators[i] >= 0)
 			continue;
-		op = find_called(flow, plan->udfs[i].name);
-		if (op < 0 || !flow->operators[op].is_udf || adoption->udfs[op] >= 0)
+		op = nbm_plan_called(part->plan, part->plan->udfs[i].name);
+		if (op < 0 || !is_free(part, op))
 			continue;
-		if (is_asked[op] ||
-			(any && (cells_agree(plan, scope, i, op) ||
-					 similarity(plan, i, flow, op) >= SIMILAR_ALONE)))
-			adopt(adoption, i, op);
+		if (part->is_asked[op] ||
+			(any && (cells_agree(part, i, op) ||
+					 similarity(part, i, op) >= SIMILAR_ALONE)))
+			adopt(part->adoption, i, op);
 	}
 }
 
@@ -311,7 +366,7 @@ nbm_adopt(const NbmPlan *plan, const NbmFlow *flow, const NbmScope *scope,
 		  NbmAdoption *adoption)
 {
 	int			count = flow->layout->nitems;
-	bool	   *is_asked;
+	Part		part = {plan, flow, adoption};
 
 	adoption->operators = palloc_array(int, Max(plan->nudfs, 1));
 	adoption->udfs = palloc_array(int, Max(count, 1));
@@ -327,9 +382,9 @@ nbm_adopt(const NbmPlan *plan, const NbmFlow *flow, const NbmScope *scope,
 		remove_unanswered(flow, scope, adoption);
 		return;
 	}
-	is_asked = asked_operators(flow, scope);
-	adopt_by_name(plan, flow, scope, is_asked, false, adoption);
-	adopt_by_cells(plan, flow, scope, is_asked, adoption);
-	adopt_by_equal_code(plan, flow, adoption);
-	adopt_by_name(plan, flow, scope, is_asked, true, adoption);
+	open_part(&part, scope);
+	adopt_by_name(&part, false);
+	adopt_by_cells(&part);
+	adopt_by_equal_code(&part);
+	adopt_by_name(&part, true);
 }

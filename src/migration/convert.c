@@ -213,15 +213,27 @@ add_edges(NbmConversion *c, const NbmEdge *stated, int nstated)
 	c->nedges = n;
 }
 
-/* Notes the output columns that are stated of operators that have none. */
+/*
+ * Notes the output columns that are stated of operators that have none, or
+ * have those that are stated of their UDF.
+ */
 static void
 check_columns(NbmConversion *c)
 {
 	for (int i = 0; i < c->flow->layout->nitems; i++)
-		if (c->plan->columns[c->plan->nudfs + i].is_stated &&
-			(c->adoption->is_removed[i] || !c->flow->operators[i].is_udf))
+	{
+		int			udf = c->adoption->udfs[i];
+
+		if (!c->plan->columns[c->plan->nudfs + i].is_stated)
+			continue;
+		if (c->adoption->is_removed[i] || !c->flow->operators[i].is_udf)
 			nbm_problem(&c->plan->problems, "workflow reply at $.outputs: %s is no UDF that stays",
 						nbm_clipped(c->flow->operators[i].name));
+		else if (udf >= 0 && c->plan->columns[udf].is_stated)
+			nbm_problem(&c->plan->problems, "workflow reply at $.outputs: the outputs of %s are a duplicate of those of UDF %s",
+						nbm_clipped(c->flow->operators[i].name),
+						nbm_clipped(c->plan->udfs[udf].name));
+	}
 }
 
 /*

@@ -17,6 +17,8 @@
 
 /* Names longer than this are no names. */
 #define MAX_NAME 255
+/* Links between UDFs and cells, at most: a range of lines is one in each cell. */
+#define MAX_LINKS 1000000
 
 /* A name of a node. */
 typedef struct NbmKnown
@@ -184,13 +186,12 @@ open_names(NbmPlan *plan, const NbmCalled *others, int nothers)
 	qsort(plan->known, plan->nknown, sizeof(NbmKnown), known_cmp);
 }
 
-/* The node that a name means: a UDF of the reply before all others; -1: none. */
+/* The first of the known names that is not before this one. */
 static int
-find_node(const NbmPlan *plan, NbmText name)
+first_known(const NbmPlan *plan, NbmText name)
 {
 	int			low = 0;
 	int			high = plan->nknown;
-	int			found = -1;
 
 	while (low < high)
 	{
@@ -201,16 +202,44 @@ find_node(const NbmPlan *plan, NbmText name)
 		else
 			high = middle;
 	}
-	for (; low < plan->nknown &&
-		 nbm_text_eq(plan->known[low].name, name); low++)
+	return low;
+}
+
+/*
+ * The one operator, of those that are there already, that is called so; -1:
+ * none, or several.
+ */
+int
+nbm_plan_called(const NbmPlan *plan, NbmText name)
+{
+	int			found = -1;
+
+	for (int i = first_known(plan, name); i < plan->nknown &&
+		 nbm_text_eq(plan->known[i].name, name); i++)
 	{
-		if (plan->known[low].is_udf)
-			return plan->known[low].node;
-		if (found >= 0 && found != plan->known[low].node)
+		int			op = plan->known[i].node - plan->nudfs;
+
+		if (plan->known[i].is_udf || op == found)
+			continue;
+		if (found >= 0)
 			return -1;
-		found = plan->known[low].node;
+		found = op;
 	}
 	return found;
+}
+
+/* The node that a name means: a UDF of the reply before all others; -1: none. */
+static int
+find_node(const NbmPlan *plan, NbmText name)
+{
+	int			first = first_known(plan, name);
+	int			op;
+
+	if (first < plan->nknown && plan->known[first].is_udf &&
+		nbm_text_eq(plan->known[first].name, name))
+		return plan->known[first].node;
+	op = nbm_plan_called(plan, name);
+	return op < 0 ? -1 : plan->nudfs + op;
 }
 
 /* Reads one edge; false, and a problem noted, where it is not sound. */
@@ -404,6 +433,9 @@ read_outputs(const NbmReply *reply, int nnodes, NbmPlan *plan)
 		else if (!nbm_is_array(&value))
 			nbm_problem(&plan->problems, "workflow reply at %s: the outputs of a UDF must be an array",
 						path_of("$.outputs", name));
+		else if (plan->columns[node].is_stated)
+			nbm_problem(&plan->problems, "workflow reply at %s: the outputs are a duplicate: the operator has its own by another name",
+						path_of("$.outputs", name));
 		else
 			read_columns(plan, &plan->columns[node], name,
 						 value.val.binary.data);
@@ -426,12 +458,17 @@ nbm_plan_read(const NbmReply *reply, const NbmCalled *others, int nothers,
 	read_outputs(reply, plan->nudfs + nothers, plan);
 }
 
-/* Adds a link of the mapping reply. */
+/* Adds a link of the mapping reply; raises 54000 where there are too many. */
 static void
 add_link(NbmPlan *plan, int node, int cell, int from, int to)
 {
 	NbmPlanLink *link;
 
+	if (plan->nlinks == MAX_LINKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the mapping reply joins UDFs with cells more than %d times",
+						MAX_LINKS)));
 	if (plan->nlinks == plan->links_room)
 	{
 		plan->links_room = Max(32, plan->links_room * 2);
@@ -630,17 +667,21 @@ map_udf(NbmPlan *plan, const NbmScript *script, NbmText name,
 	{
 		JsonbValue	element;
 
+		char	   *at;
+
 		CHECK_FOR_INTERRUPTS();
 		nbm_element(value->val.binary.data, i, &element);
-		map_element(plan, script, node, &element,
-					psprintf("%s[%d]", path, i));
+		at = psprintf("%s[%d]", path, i);
+		map_element(plan, script, node, &element, at);
+		pfree(at);
 	}
 	drop_repeated(plan, first, path);
 }
 
 /*
  * Reads a mapping reply for the plan's nodes and a script's cells.  With no
- * script only its shape is looked at, and the plan may be empty.
+ * script only its shape is looked at, and the plan may be empty.  Raises 54000
+ * where it joins more than can be taken.
  */
 void
 nbm_plan_map(const NbmReply *reply, const NbmScript *script, NbmPlan *plan)

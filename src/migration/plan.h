@@ -65,5 +65,6 @@ extern void nbm_plan_read(const NbmReply *reply, const NbmCalled *others,
 						  int nothers, NbmPlan *plan);
 extern void nbm_plan_map(const NbmReply *reply, const NbmScript *script,
 						 NbmPlan *plan);
+extern int	nbm_plan_called(const NbmPlan *plan, NbmText name);
 
 #endif							/* NBM_PLAN_H */

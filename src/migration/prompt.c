@@ -19,6 +19,13 @@
 #include "scope.h"
 #include "script.h"
 
+/* Live links in lists, by one of their ends; each list in the mapping's order. */
+typedef struct LinkLists
+{
+	int		   *first;			/* by cell or operator; -1: none */
+	int		   *next;			/* by link */
+} LinkLists;
+
 /* A prompt that is being put together. */
 typedef struct Prompt
 {
@@ -29,6 +36,8 @@ typedef struct Prompt
 	bool		has_workflow;
 	NbmScope	scope;			/* where has_workflow */
 	NbmFlow		flow;
+	LinkLists	of_cells;		/* likewise */
+	LinkLists	of_operators;
 	bool	   *is_shown;		/* operators; NULL: none is */
 } Prompt;
 
@@ -58,11 +67,30 @@ link_cell(const Prompt *p, int link)
 						 p->scope.answer.links.items[link].cell);
 }
 
+/* Empty lists for a number of ends, in the current context. */
+static void
+init_lists(LinkLists *lists, int nends, int nlinks)
+{
+	lists->first = palloc_array(int, Max(nends, 1));
+	lists->next = palloc_array(int, Max(nlinks, 1));
+	for (int i = 0; i < nends; i++)
+		lists->first[i] = -1;
+}
+
+/* Puts a link before the others of an end. */
+static void
+push_link(LinkLists *lists, int end, int link)
+{
+	lists->next[link] = lists->first[end];
+	lists->first[end] = link;
+}
+
 /* Reads the workflow that the notebook is mapped to, if there is one. */
 static void
 open_workflow(Prompt *p)
 {
 	int64		workflow_id;
+	int			nlinks;
 
 	if (!nbm_store_nearest_workflow(p->notebook->id, p->version, &workflow_id))
 		return;
@@ -70,12 +98,19 @@ open_workflow(Prompt *p)
 	nbm_scope_open(&p->scope, p->notebook->id, p->version, workflow_id);
 	nbm_flow_open(&p->scope.answer.operators.store,
 				  &p->scope.answer.operators.version, &p->flow);
+	nlinks = p->scope.answer.links.count;
 	p->is_shown = palloc0_array(bool, Max(p->flow.layout->nitems, 1));
-	for (int i = 0; i < p->scope.answer.links.count; i++)
+	init_lists(&p->of_cells, p->script.layout->nitems, nlinks);
+	init_lists(&p->of_operators, p->flow.layout->nitems, nlinks);
+	for (int i = nlinks - 1; i >= 0; i--)
 	{
 		int			op = live_operator(p, i);
 
-		if (op >= 0 && is_asked(p, link_cell(p, i)))
+		if (op < 0)
+			continue;
+		push_link(&p->of_cells, link_cell(p, i), i);
+		push_link(&p->of_operators, op, i);
+		if (is_asked(p, link_cell(p, i)))
 			p->is_shown[op] = true;
 	}
 }
@@ -86,13 +121,8 @@ operators_of(const Prompt *p, int cell)
 {
 	NbmValues	names = {NULL, 0, 0};
 
-	for (int i = 0; i < p->scope.answer.links.count; i++)
-	{
-		int			op = live_operator(p, i);
-
-		if (op >= 0 && link_cell(p, i) == cell)
-			nbm_add_text(&names, p->flow.operators[op].name);
-	}
+	for (int i = p->of_cells.first[cell]; i >= 0; i = p->of_cells.next[i])
+		nbm_add_text(&names, p->flow.operators[live_operator(p, i)].name);
 	return nbm_array_of(&names);
 }
 
@@ -102,9 +132,8 @@ cells_of(const Prompt *p, int op)
 {
 	NbmValues	ids = {NULL, 0, 0};
 
-	for (int i = 0; i < p->scope.answer.links.count; i++)
-		if (live_operator(p, i) == op)
-			nbm_add_text(&ids, p->script.cells[link_cell(p, i)].id);
+	for (int i = p->of_operators.first[op]; i >= 0; i = p->of_operators.next[i])
+		nbm_add_text(&ids, p->script.cells[link_cell(p, i)].id);
 	return nbm_array_of(&ids);
 }
 

@@ -573,7 +573,25 @@ search_fences(Search *search)
 	}
 }
 
-/* Adds a copy of a name to an array of names. */
+/* Are cJSON's names, which are UTF-8, to be converted for the server? */
+static bool
+is_converted(void)
+{
+	return GetDatabaseEncoding() != PG_UTF8 &&
+		GetDatabaseEncoding() != PG_SQL_ASCII;
+}
+
+/* A name of cJSON's in the server's encoding, newly allocated. */
+static char *
+name_of(const cJSON *member)
+{
+	char	   *name = pstrdup(member->string);
+
+	return is_converted() ?
+		pg_any_to_server(name, strlen(name), PG_UTF8) : name;
+}
+
+/* Adds a name, which is kept, to an array of names. */
 static void
 add_name(NbmText **names, int *count, char *name)
 {
@@ -587,7 +605,7 @@ add_name(NbmText **names, int *count, char *name)
 /* A member of an object and its place. */
 typedef struct Place
 {
-	const char *name;
+	const cJSON *member;
 	int			place;
 } Place;
 
@@ -595,8 +613,8 @@ typedef struct Place
 static int
 name_cmp(const void *a, const void *b)
 {
-	int			order = strcmp(((const Place *) a)->name,
-							   ((const Place *) b)->name);
+	int			order = strcmp(((const Place *) a)->member->string,
+							   ((const Place *) b)->member->string);
 
 	return order != 0 ? order :
 		((const Place *) a)->place - ((const Place *) b)->place;
@@ -620,35 +638,44 @@ read_names(const cJSON *object, const char *path, NbmText **names,
 		return;
 	for (const cJSON *child = object->child; child != NULL; child = child->next)
 	{
-		places[n].name = child->string;
+		places[n].member = child;
 		places[n].place = n;
 		n++;
 	}
 	qsort(places, count, sizeof(Place), name_cmp);
 	for (int i = 1; i < count; i++)
 	{
-		if (strcmp(places[i - 1].name, places[i].name) != 0)
+		if (strcmp(places[i - 1].member->string,
+				   places[i].member->string) != 0)
 			continue;
 		is_again[places[i].place] = true;
 		if (i == 1 || !is_again[places[i - 1].place])
 			add_name(&reply->repeated, &reply->nrepeated,
-					 psprintf("%s.%s", path, places[i].name));
+					 psprintf("%s.%s", path, name_of(places[i].member)));
 	}
 	n = 0;
 	for (const cJSON *child = object->child; child != NULL; child = child->next)
 		if (!is_again[n++] && names != NULL)
-			add_name(names, nnames, pstrdup(child->string));
+			add_name(names, nnames, name_of(child));
 }
 
-/* Reads the object that was taken into the reply. */
+/*
+ * Reads the object that was taken into the reply.  cJSON makes UTF-8 of \u
+ * escapes, so that is what it is given: names must not mix two encodings.
+ */
 static void
 read_reply(const Search *search, NbmReply *reply)
 {
 	int			len = search->best_end - search->best;
 	char	   *slice = pnstrdup(search->str + search->best, len);
+	char	   *utf8 = is_converted() ?
+	pg_server_to_any(slice, len, PG_UTF8) : slice;
 	int			error;
-	const cJSON *root = parse_slice(slice, len, &error);
+	const cJSON *root = parse_slice(utf8, strlen(utf8), &error);
 
+	if (root == NULL)			/* it was parsed before, so it is JSON */
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	find_position(search->str, search->best, &reply->line, &reply->column);
 	reply->nothers = search->nbest - 1;
 	rank_object(root, search->kind, &reply->kind);

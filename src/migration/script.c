@@ -56,24 +56,28 @@ nbm_script_open(const NbmStore *store, const NbmVersion *version,
 		cell->source = nbm_item_source(&nbm_notebook, core);
 		cell->is_code = nbm_is_code(&nbm_notebook, core);
 		cell->nlines = count_lines(cell->source);
-		if (!cell->is_code)
-			continue;
 		cell->first_line = script->nlines + 1;
-		script->nlines += cell->nlines;
+		if (cell->is_code)
+			script->nlines += cell->nlines;
 	}
 }
 
-/* The index of the code cell that has a line of the script; -1: none has. */
+/* The index of the code cell that has a line, which the script must have. */
 int
 nbm_script_cell_at(const NbmScript *script, int line)
 {
-	for (int i = 0; i < script->layout->nitems; i++)
-	{
-		const NbmScriptCell *cell = &script->cells[i];
+	int			low = 0;
+	int			high = script->layout->nitems;
 
-		if (cell->is_code && line >= cell->first_line &&
-			line < cell->first_line + cell->nlines)
-			return i;
+	Assert(line >= 1 && line <= script->nlines);
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (script->cells[middle].first_line <= line)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return -1;
+	return low - 1;
 }

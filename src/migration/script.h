@@ -15,7 +15,8 @@ typedef struct NbmScriptCell
 	NbmText		type;			/* str NULL: none */
 	NbmText		source;
 	bool		is_code;
-	int			first_line;		/* of the script, from 1; code cells only */
+	int			first_line;		/* of the script, from 1; of what has none
+								 * there, where it would be */
 	int			nlines;
 } NbmScriptCell;
 

@@ -11,8 +11,8 @@
 #include "jsonb_bytes.h"
 
 /* As many elements and members as the server itself puts into a container. */
-#define NBM_MAX_ELEMENTS	((int) (MaxAllocSize / sizeof(JsonbValue)))
-#define NBM_MAX_MEMBERS		((int) (MaxAllocSize / sizeof(JsonbPair)))
+#define NBM_JSONB_ELEMENTS	((int) (MaxAllocSize / sizeof(JsonbValue)))
+#define NBM_JSONB_MEMBERS	((int) (MaxAllocSize / sizeof(JsonbPair)))
 
 typedef struct NbmNode NbmNode;
 

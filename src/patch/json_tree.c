@@ -349,11 +349,11 @@ set_member(NbmNode *object, NbmText key, NbmNode *node, NbmFailure *failure)
 {
 	NbmPlace	place = {object};
 
-	if (nbm_node_count(&place) >= NBM_MAX_MEMBERS)
+	if (nbm_node_count(&place) >= NBM_JSONB_MEMBERS)
 	{
 		nbm_fail(failure, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 				 "an object cannot have more than %d members",
-				 NBM_MAX_MEMBERS);
+				 NBM_JSONB_MEMBERS);
 		return false;
 	}
 	nbm_node_set(object, key, node);
@@ -372,11 +372,11 @@ insert_element(NbmNode *array, const NbmPointer *pointer, NbmNode *node,
 
 	if (index < 0)
 		return false;
-	if (count >= NBM_MAX_ELEMENTS)
+	if (count >= NBM_JSONB_ELEMENTS)
 	{
 		nbm_fail(failure, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 				 "an array cannot have more than %d elements",
-				 NBM_MAX_ELEMENTS);
+				 NBM_JSONB_ELEMENTS);
 		return false;
 	}
 	nbm_node_insert(array, index, node);

@@ -230,5 +230,27 @@ my ($contexts, $process) = split /\|/, $grown;
 cmp_ok($contexts, '<', 1_000_000, 'refused replies: memory contexts do not grow');
 cmp_ok($process, '<', 2_000_000, 'nor does the process');
 
+# Where the server is not UTF-8, names that are escaped are no other ones.
+$node->safe_psql('postgres', "CREATE DATABASE euc ENCODING 'EUC_JP' LOCALE 'C' TEMPLATE template0");
+is( $node->safe_psql('euc', q(CREATE EXTENSION notebook_migrate;
+	SELECT r -> 'udfs', r -> 'warnings' FROM notebook_migrate.workflow_parse_reply('{"code": {"\u3042x": "a", "B": "b", "あx": "c", "うx": "d"}, "edges": [["\u3042x", "B"]]}') AS r)),
+	'["あx", "B", "うx"]|["workflow reply: a member stands twice, \"$.code.あx\"; the last one was taken"]', 'names in EUC_JP');
+
+# Ten thousand cells and operators: what a part of a conversion takes is not
+# links times links.
+sql(<<'SQL');
+CREATE TABLE public.many AS SELECT jsonb_object_agg('U' || i, 'code of ' || md5(i::text))::text AS codes, jsonb_object_agg('U' || i, jsonb_build_array(i))::text AS cells,
+  jsonb_agg(jsonb_build_object('cell_type', 'code', 'metadata', '{}'::jsonb, 'outputs', '[]'::jsonb,
+    'source', CASE WHEN i = 1 THEN repeat(E'x = 1\n', 1000) ELSE 'x = ' || i END) ORDER BY i) AS content FROM generate_series(1, 10000) AS i;
+INSERT INTO notebook (notebook_id, content) SELECT 2, jsonb_build_object('cells', content) FROM public.many;
+SQL
+my $many = sql(q{SELECT workflow_id FROM many, migration_accept(2, 1, format('{"code": %s}', codes), regexp_replace(cells, '\[(\d+)\]', '["\1"]', 'g'))});
+sql(q{CREATE TABLE public.ranges AS SELECT format('{"V": [{"cell": "1", "lines": %s}, "none"]}', jsonb_agg(jsonb_build_array(i, j))) AS reply
+	FROM generate_series(1, 1000) AS i, generate_series(i, 1000) AS j WHERE (i + j) % 2 = 0});
+# With strict, and a cell that is not there, all is read and nothing written.
+my (undef, undef, $refusal) = $node->psql('postgres', qq{SET statement_timeout = '4s';
+	SELECT * FROM notebook_migrate.migration_accept(2, 1, '{"code": {"V": "a new one"}}', (SELECT reply FROM ranges), $many, strict => true)});
+like($refusal, qr/the replies have 1 part that is not sound/, 'a part with 250,000 ranges of lines, for 10,000 operators');
+
 $node->stop;
 done_testing();
