@@ -110,11 +110,7 @@ typedef struct Class
 #define SH_SCOPE static inline
 #define SH_DECLARE
 #define SH_DEFINE
-/* The server's header has a variable that hides another of its own. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-#include "lib/simplehash.h"
-#pragma GCC diagnostic pop
+#include "quiet_simplehash.h"
 
 /* Members that tell the elements of an array apart, the best first. */
 static const char *const identity_names[] =

@@ -210,6 +210,7 @@ copy_schema(const NbmSchema *schema)
 		migration->replaces = copy_names(migration->replaces,
 										 migration->nreplaces);
 	}
+	nbm_schema_index(copy);
 	return copy;
 }
 

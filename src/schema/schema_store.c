@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -31,6 +32,29 @@
 
 /* Arguments of the queries that compare and write a definition. */
 #define DEFINITION_ARGS 6
+
+/* The number of a migration, by its name. */
+typedef struct Number
+{
+	const char *name;
+	int			number;
+	uint32		hash;
+	char		status;			/* of the table */
+} Number;
+
+#define SH_PREFIX nbm_numbers
+#define SH_ELEMENT_TYPE Number
+#define SH_KEY_TYPE const char *
+#define SH_KEY name
+#define SH_HASH_KEY(table, key) \
+	hash_bytes((const unsigned char *) (key), strlen(key))
+#define SH_EQUAL(table, a, b) (strcmp(a, b) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) ((entry)->hash)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "quiet_simplehash.h"
 
 /* The queries. */
 typedef enum SchemaQuery
@@ -248,26 +272,28 @@ nbm_names_datum(char *const *names, int count)
 										   TYPALIGN_INT));
 }
 
+/* Has migrations be found by name; memory of the current context. */
+void
+nbm_schema_index(NbmSchema *schema)
+{
+	schema->numbers = nbm_numbers_create(CurrentMemoryContext, schema->count,
+										 NULL);
+	for (int i = 0; i < schema->count; i++)
+	{
+		bool		is_found;
+
+		nbm_numbers_insert(schema->numbers, schema->all[i].name,
+						   &is_found)->number = i;
+	}
+}
+
 /* Which migration a name is, or -1. */
 int
 nbm_schema_find(const NbmSchema *schema, const char *name)
 {
-	int			low = 0;
-	int			high = schema->count;
+	Number	   *found = nbm_numbers_lookup(schema->numbers, name);
 
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-		int			order = strcmp(schema->all[middle].name, name);
-
-		if (order == 0)
-			return middle;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return -1;
+	return found == NULL ? -1 : found->number;
 }
 
 /* A column of the history. */
@@ -320,6 +346,7 @@ read_migrations(NbmSchema *schema)
 			   VARDATA_ANY(DatumGetByteaPP(column(i, 6, &is_null))),
 			   NBM_DIGEST_LEN);
 	}
+	nbm_schema_index(schema);
 	SPI_freetuptable(SPI_tuptable);
 }
 

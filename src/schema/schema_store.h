@@ -38,6 +38,7 @@ typedef struct NbmSchema
 {
 	NbmMigration *all;
 	int			count;
+	struct nbm_numbers_hash *numbers;	/* by name */
 	SPITupleTable *history;
 } NbmSchema;
 
@@ -103,6 +104,7 @@ extern int	nbm_schema_begin(Oid owner, bool is_latest, NbmIdentity *before);
 extern void nbm_schema_end(int level, const NbmIdentity *before);
 
 extern NbmSchema *nbm_schema_read(void);
+extern void nbm_schema_index(NbmSchema *schema);
 extern int	nbm_schema_find(const NbmSchema *schema, const char *name);
 extern Datum nbm_schema_history(const NbmSchema *schema, int row,
 								NbmHistoryColumn column, bool *is_null);
