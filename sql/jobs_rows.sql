@@ -90,7 +90,9 @@ RESET ROLE;
 SELECT name, state FROM job WHERE state <> 'done' OR name = 'shown' ORDER BY job_id;
 SELECT job_id AS hidden, token FROM job_claim('w', '5 min', '{row}') \gset
 SET ROLE regress_nbm_worker;
+\set VERBOSITY sqlstate
 SELECT * FROM job_complete(:hidden, :'token', NULL, NULL);
+\set VERBOSITY terse
 RESET ROLE;
 SELECT pg_temp.done('hidden'), pg_temp.claim(), pg_temp.done('hidden, too');
 DROP POLICY not_821 ON migration_job;
