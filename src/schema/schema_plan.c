@@ -360,12 +360,23 @@ compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The names of some migrations, each once and in quotes.  Sorts them. */
-static char *
-names_of(const NbmSchema *schema, int *numbers, int count)
+/* Makes a reason longer; a long plan has many, so nothing is left behind. */
+static void
+extend(char **reason, const char *how, const char *names)
+{
+	char	   *longer = psprintf("%s%s%s", *reason, how, names);
+
+	pfree(*reason);
+	*reason = longer;
+}
+
+/* Says of a reason after which migrations, each once.  Sorts them. */
+static void
+add_after(const NbmSchema *schema, int *numbers, int count, char **reason)
 {
 	const char **names = palloc_array(const char *, count);
 	int			distinct = 0;
+	char	   *quoted;
 
 	qsort(numbers, count, sizeof(int), compare_numbers);
 	for (int i = 0; i < count; i++)
@@ -373,7 +384,10 @@ names_of(const NbmSchema *schema, int *numbers, int count)
 		if (i == 0 || numbers[i] != numbers[i - 1])
 			names[distinct++] = schema->all[numbers[i]].name;
 	}
-	return nbm_quoted_names(names, distinct);
+	quoted = nbm_quoted_names(names, distinct);
+	extend(reason, "; after ", quoted);
+	pfree(quoted);
+	pfree(names);
 }
 
 /* Puts the graph into order; the steps of what is wanted by the target. */
@@ -408,9 +422,8 @@ order_steps(Planner *planner)
 		plan->count++;
 		decide(planner, node, blocked_by, step);
 		if (step->action == NBM_APPLY && needed.first[node] < needed.first[node + 1])
-			step->reason = psprintf("%s; after %s", step->reason,
-									names_of(schema, needed.others + needed.first[node],
-											 needed.first[node + 1] - needed.first[node]));
+			add_after(schema, needed.others + needed.first[node],
+					  needed.first[node + 1] - needed.first[node], &step->reason);
 		if (target >= 0 && node != target)
 			step->reason = psprintf("%s; needed by \"%s\"", step->reason,
 									schema->all[wanted_by[node]].name);

@@ -162,6 +162,8 @@ put_step(FunctionCallInfo fcinfo, const NbmStep *step, int ordinal)
 	bool		nulls[4] = {false};
 
 	put_row(fcinfo, values, nulls);
+	for (int i = 1; i < lengthof(values); i++)
+		pfree(DatumGetPointer(values[i]));	/* a plan can be long */
 }
 
 /* Puts what has changed since it was applied: it blocks all else. */
