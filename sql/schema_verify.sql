@@ -82,7 +82,7 @@ SELECT public.pair('a' || lpad(n::text, 2, '0'), up, down) FROM (VALUES
   (20, 'CREATE RULE r AS ON DELETE TO shop.items DO INSTEAD NOTHING', 'CREATE POLICY p ON shop.item USING (id > 1)'),
   (21, 'CREATE TEXT SEARCH PARSER shop.pa (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype); CREATE TEXT SEARCH TEMPLATE shop.te (LEXIZE = dsimple_lexize)', 'SELECT 1'),
   (22, 'CREATE ACCESS METHOD verified TYPE TABLE HANDLER heap_tableam_handler', 'SELECT 1'),
-  (23, 'SET client_min_messages = error; CREATE SUBSCRIPTION regress_verified CONNECTION ''dbname=nowhere'' PUBLICATION p WITH (connect = false, slot_name = NONE)', 'SELECT 1')) AS v (n, up, down) ORDER BY n;
+  (23, 'SET client_min_messages = error; CREATE SUBSCRIPTION regress_verified CONNECTION ''dbname=nowhere'' PUBLICATION p WITH (streaming = off, connect = false, slot_name = NONE)', 'SELECT 1')) AS v (n, up, down) ORDER BY n;
 \t on
 \pset format unaligned
 SELECT name || E'\n' || detail FROM public.verify() WHERE name ~ '^a' AND problem = 'down differs' ORDER BY name COLLATE "C";
