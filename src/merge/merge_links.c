@@ -55,6 +55,16 @@ name_cmp(const void *a, const void *b)
 					   ((const NbmMergeName *) b)->id);
 }
 
+/* The same, and what is of one name in its own order. */
+static int
+name_item_cmp(const void *a, const void *b)
+{
+	int			cmp = name_cmp(a, b);
+
+	return cmp != 0 ? cmp :
+		((const NbmMergeName *) a)->item - ((const NbmMergeName *) b)->item;
+}
+
 /* Makes the operators of all sides findable by id. */
 void
 nbm_operators_open(NbmMergeOperators *operators)
@@ -355,7 +365,7 @@ is_added_by(const NbmMergeLink *link, NbmMergeSide side)
 /*
  * Leaves out, of two different links that the sides added under one linkID,
  * that of the side that does not win, and notes it in rival: by link, the one
- * that it gave way to or -1.
+ * that it gave way to or -1; the first of several.
  */
 static void
 find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
@@ -365,6 +375,7 @@ find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 	NbmMergeSide loser = winner == NBM_OURS ? NBM_THEIRS : NBM_OURS;
 	NbmMergeName *names = nbm_new_array(NbmMergeName, links->nlinks);
 	int			count = 0;
+	int			distinct = 0;
 
 	for (int i = 0; i < links->nlinks; i++)
 	{
@@ -376,7 +387,12 @@ find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 		names[count].id = id;
 		names[count++].item = i;
 	}
-	qsort(names, count, sizeof(NbmMergeName), name_cmp);
+	qsort(names, count, sizeof(NbmMergeName), name_item_cmp);
+	for (int i = 0; i < count; i++)
+	{
+		if (distinct == 0 || name_cmp(&names[distinct - 1], &names[i]) != 0)
+			names[distinct++] = names[i];
+	}
 	for (int i = 0; i < links->nlinks; i++)
 	{
 		NbmMergeName wanted = {link_id(&links->links[i], loser), -1};
@@ -384,7 +400,8 @@ find_rivals(const NbmMerging *merging, NbmMergeLinks *links, int *rival)
 
 		if (!is_added_by(&links->links[i], loser) || wanted.id.str == NULL)
 			continue;
-		found = bsearch(&wanted, names, count, sizeof(NbmMergeName), name_cmp);
+		found = bsearch(&wanted, names, distinct, sizeof(NbmMergeName),
+						name_cmp);
 		if (found == NULL)
 			continue;
 		links->links[i].is_in = false;
