@@ -364,6 +364,13 @@ find_turn(Relation relation, int64 notebook_id, int64 job_id,
 	tuple = systable_getnext_ordered(scan, ForwardScanDirection);
 	is_found = tuple != NULL && lock_row(relation, &tuple->t_self, snapshot,
 										 LockTupleNoKeyExclusive, slot);
+	if (is_found)
+	{
+		/* somebody may have passed it on while we waited for the lock */
+		tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+		is_found = DatumGetInt64(nbm_job_column(tuple, TURN_JOB,
+												relation)) == job_id;
+	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 	return is_found;

@@ -528,9 +528,11 @@ static const QueryText queries[QUERIES] =
 		2, {INT8OID, TEXTOID}
 	},
 	[Q_JOB_LINE_END] = {
-		"WITH l AS (DELETE FROM " LINE " WHERE notebook_id" EQ "$1"
-		" AND kind" EQ "$2) DELETE FROM " TURN
-		" WHERE notebook_id" EQ "$1 AND job_id" EQ "$3",
+		/* only who takes the turn away: else the line is a new one */
+		"WITH t AS (DELETE FROM " TURN " WHERE notebook_id" EQ "$1"
+		" AND job_id" EQ "$3 RETURNING kind)"
+		" DELETE FROM " LINE " USING t WHERE notebook_id" EQ "$1"
+		" AND " LINE ".kind" EQ "$2",
 		3, {INT8OID, TEXTOID, INT8OID}
 	},
 	[Q_JOB_PROMPT] = {
